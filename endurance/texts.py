@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -14,9 +15,10 @@ import pandas as pd
 import tifffile
 
 from endurance.bounded import WrongRead
-from endurance.spoiling import spoiled_bytes, spoiled_json, spoiled_text, spoiled_zip
+from endurance.spoiling import spoiled_bytes, spoiled_head, spoiled_json, spoiled_text, spoiled_zip
 from endurance.tally import Tally
 from endurance.trials import Case, file_spoiled, try_cases
+from endurance.works import MODEL, do_movie, do_slide, prepare_movie, prepare_slide, template
 from napari_unet_nuclei.core.corrections.store import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import DatasetError, NucleiError
 from napari_unet_nuclei.core.folder.run import segment_files
@@ -28,7 +30,7 @@ from napari_unet_nuclei.core.image.layouts.harmony_index import read_harmony_ind
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes, write_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
-from napari_unet_nuclei.core.segment.template import RequestTemplate
+from napari_unet_nuclei.core.progress import Cancelled, Event, Silent
 from napari_unet_nuclei.core.settings import BatchSettings, FinetuneSettings, SegmentSettings, TrainSettings
 from napari_unet_nuclei.core.settings_base import Settings, read_settings
 from napari_unet_nuclei.core.train.layouts import list_entries
@@ -37,6 +39,7 @@ from napari_unet_nuclei.gui.batch.templates import FOLDER_VARIABLE, read_templat
 from tests.helpers.corrections import drawn_correction, full_correction
 from tests.helpers.datasets import write_index
 from tests.helpers.program import write_image
+from tests.helpers.small_run import SETTINGS, sample, small_trainer
 from tests.helpers.tiny import write_tiny_model
 
 SHAPE = (60, 80)
@@ -178,7 +181,7 @@ def make_harmony(folder: Path) -> None:
 
 def make_results(folder: Path) -> None:
     """Segment two images."""
-    write_tiny_model(folder / "model.safetensors")
+    write_tiny_model(folder / MODEL)
     for seed in (1, 2):
         (folder / "in").mkdir(exist_ok=True)
         write_image(folder / "in" / f"{seed}.png", seed)
@@ -187,10 +190,7 @@ def make_results(folder: Path) -> None:
 
 def go_on(folder: Path) -> None:
     """Run again over results; nothing may be a bug, and in the end all labels are there."""
-    template = RequestTemplate(
-        SegmentSettings().changed(diameter=24.0, device="cpu"), str(folder / "model.safetensors")
-    )
-    report = segment_files([folder / "in"], folder / "out", template)
+    report = segment_files([folder / "in"], folder / "out", template(folder))
     for record in report.records:
         if "bug" in record.error:
             raise WrongRead(record.error[:200])
@@ -209,7 +209,52 @@ def spoil_results(folder: Path, drawn: Random) -> None:
     path.write_bytes(spoiler(path.read_bytes(), drawn))
 
 
-JSON, TEXT, BYTES = file_spoiled(spoiled_json), file_spoiled(spoiled_text), file_spoiled(spoiled_bytes)
+class Stop(Silent):
+    """Cancels at a word of the progress."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def report(self, event: Event) -> None:
+        """Cancel, if it is time."""
+        if self._word in str(event):
+            raise Cancelled
+
+
+def make_half_a_movie(folder: Path) -> None:
+    """Segment a movie until its third frame."""
+    prepare_movie(folder)
+    with suppress(Cancelled):
+        segment_files([folder / "in"], folder / "out", template(folder), Stop("frame 3 of"))
+
+
+def make_half_a_slide(folder: Path) -> None:
+    """Label a slide until its fifth block."""
+    prepare_slide(folder)
+    with suppress(Cancelled):
+        do_slide(folder, Stop("block 5"))
+
+
+def spoil_work(folder: Path, drawn: Random) -> None:
+    """Spoil a file of what is under way, as a power cut does: empty it, cut it, or leave zeros in it."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
+    path = drawn.choice([one for one in files if any(part.startswith(".") for part in one.relative_to(folder).parts)])
+    content = path.read_bytes()
+    cut = content[: drawn.randrange(len(content))]
+    path.write_bytes(drawn.choice((b"", cut, cut + bytes(len(content) - len(cut)))))
+
+
+def make_checkpoint(folder: Path) -> None:
+    """Train for an epoch."""
+    train_on(folder, SETTINGS.changed(steps=3))
+
+
+def train_on(folder: Path, settings: TrainSettings = SETTINGS) -> None:
+    """Train, or go on from the checkpoint."""
+    small_trainer(settings).fit([sample(0), sample(1)], [sample(2)], Silent(), folder / "run.safetensors")
+
+
+JSON, TEXT = file_spoiled(spoiled_json), file_spoiled(spoiled_text)
 
 
 def spoil_archive(folder: Path, drawn: Random) -> None:
@@ -257,4 +302,7 @@ CASES = (
     Case("classes of nuclei", 200, make_classes, JSON, use_classes),
     Case("templates", 200, make_template, JSON, use_template),
     Case("results of a run", 300, make_results, spoil_results, go_on),
+    Case("half a movie", 100, make_half_a_movie, spoil_work, do_movie),
+    Case("half a slide", 100, make_half_a_slide, spoil_work, do_slide),
+    Case("checkpoint of a training", 200, make_checkpoint, file_spoiled(spoiled_bytes, spoiled_head), train_on),
 )

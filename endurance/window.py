@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.window import at_rest, pause, screen, wait
 from endurance.tally import Tally
 
-CYCLES = 400
+CYCLES = 150
 """About twenty minutes on two cores."""
 
 FEWEST = 12

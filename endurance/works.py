@@ -33,7 +33,7 @@ from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.model.architecture import Architecture
 from napari_unet_nuclei.core.model.file import read_model
 from napari_unet_nuclei.core.model.registry import ModelRegistry
-from napari_unet_nuclei.core.progress import Silent
+from napari_unet_nuclei.core.progress import Progress, Silent
 from napari_unet_nuclei.core.samples.synthetic import time_series
 from napari_unet_nuclei.core.samples.synthetic_classes import write_class_set
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -152,11 +152,12 @@ def prepare_slide(folder: Path) -> None:
     write_slide(folder / "slide.ome.zarr", 3)
 
 
-def do_slide(folder: Path) -> None:
+def do_slide(folder: Path, progress: Progress | None = None) -> None:
     """Label it, with its table."""
     block_plan.SMALLEST_HALO, block_plan.HALO_DIAMETERS = 64, 3
     request = replace(request_of(folder / "slide.ome.zarr", diameter=22.0), model=str(folder / MODEL))
-    segment_blockwise(request, folder / "labels.ome.zarr", Silent(), block=BLOCK, table=folder / "table.csv")
+    out, table = folder / "labels.ome.zarr", folder / "table.csv"
+    segment_blockwise(request, out, progress or Silent(), block=BLOCK, table=table)
 
 
 def do_into_slide(folder: Path) -> None:
@@ -418,6 +419,7 @@ WORKS = (
         (".safetensors",),
         look=look_at_registry,
         state=models_in,
+        names_differ=True,  # a model may lie in a file of its former name
     ),
 )
 

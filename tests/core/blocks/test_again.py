@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,22 @@ def test_what_is_not_of_this_program_is_never_replaced(tmp_path):
     with pytest.raises(OutputFileError, match="not of this program"):
         segment_blockwise(request(), out, Silent(), block=BLOCK, overwrite=True)
     assert np.array_equal(read_ome_zarr(out).levels[0][:], IMAGE)
+
+
+@pytest.mark.parametrize(("name", "content"), [("maps.zarr/zarr.json", b"{"), ("maps.zarr/c/*/*/*/*", b"cut")])
+def test_what_a_power_cut_has_damaged_of_an_earlier_run_is_said(name, content, tmp_path):
+    asked, out = request(diameter=22.0), tmp_path / "l.ome.zarr"
+    with pytest.raises(Cancelled):
+        segment_blockwise(asked, out, RecordingProgress(cancel_after=40), block=BLOCK)
+    [folder] = tmp_path.glob(".*.part")
+    damaged = sorted(folder.glob(name))
+    assert damaged
+    for path in damaged:
+        path.write_bytes(content)
+    with pytest.raises(OutputFileError, match="Delete that folder, and start the same run again"):
+        segment_blockwise(asked, out, RecordingProgress(), block=BLOCK)
+    shutil.rmtree(folder)
+    assert segment_blockwise(asked, out, RecordingProgress(), block=BLOCK).count
 
 
 @pytest.mark.parametrize("word", ["block 5", "writing block 4"])

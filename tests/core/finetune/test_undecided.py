@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -111,8 +110,6 @@ def test_a_keeping_that_was_interrupted_does_not_install_the_model_twice(undecid
 def test_what_a_killed_writing_left_is_swept_away(done, tmp_path):
     remains = tmp_path / "undecided" / ".new-0000.part"
     remains.mkdir(parents=True)
-    long_ago = time.time() - 2 * writer.LEFT_OVER
-    os.utime(remains, (long_ago, long_ago))
     undecided = write_undecided(tmp_path / "undecided", done, "old")
     assert list((tmp_path / "undecided").iterdir()) == [undecided.folder]
     assert read_card(undecided.folder / MODEL).name == "new"

@@ -251,3 +251,16 @@ def test_parquet_without_its_package_is_refused_before_the_run(folder, tmp_path,
     with pytest.raises(SettingsError, match="pip install pyarrow"):
         segment_files([folder], tmp_path / "out", RequestTemplate(SETTINGS), batch=BatchSettings(parquet=True))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "times"), [("tif", (0.0, 4.0, 10.0)), ("ome.tif", (0.0, 5.0, 10.0)), ("ome.zarr", (0.0, 5.0, 10.0))]
+)
+def test_labels_of_a_movie_keep_the_times_of_its_frames(labels, times, tiny_model_file, tmp_path) -> None:
+    """OME-TIFF and OME-Zarr hold the mean step."""
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 40), np.uint8)
+    planes = {"DeltaT": [0.0, 4.0, 10.0], "DeltaTUnit": ["s"] * 3}
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, metadata={"axes": "TYX", "Plane": planes, **SIZE})
+    template = RequestTemplate(SETTINGS, str(tiny_model_file))
+    report = segment_files([tmp_path / "a.ome.tif"], tmp_path / "out", template, batch=BatchSettings(labels=labels))
+    assert read_image(report.records[0].labels).frame_times == pytest.approx(times)

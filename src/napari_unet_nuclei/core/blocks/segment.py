@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -130,7 +132,8 @@ def segment_blockwise(
             place.finish()
             return _result(place.labels, table, written, started, done_before=True)
         place.check_free(overwrite)
-        with _disk_errors_in_words(place.folder):
+        begun = (place.folder / PLAN).exists()
+        with _disk_errors_in_words(place.folder), _damage_in_words(place.folder, begun):
             provenance = _make(request, planner, place, executor, table, progress)
     result = _result(place.labels, table, provenance, started)
     warnings = {one.text for one in result.remedies}
@@ -216,6 +219,20 @@ def _disk_errors_in_words(folder: Path) -> Iterator[None]:
         if isinstance(error.__cause__, OSError):
             raise OutputFileError(f"{error} {KEPT}") from error.__cause__
         raise
+
+
+@contextmanager
+def _damage_in_words(folder: Path, begun: bool) -> Iterator[None]:
+    """Say what to do where what an earlier run has left, and a power cut may have damaged, cannot be gone on with."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if not begun:
+            raise
+        raise OutputFileError(
+            f"Going on with what an earlier run has done in {folder} failed ({error}), perhaps because a power cut has "
+            "damaged it. Delete that folder, and start the same run again."
+        ) from error
 
 
 def _result(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import shutil
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +16,7 @@ from napari_unet_nuclei.core.corrections.index import file_stem
 from napari_unet_nuclei.core.corrections.store import read_correction
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.lock import locked
 from napari_unet_nuclei.core.finetune.bases import RankedBase, rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.kept import as_kind, keep_corrections, open_input, own_labels
@@ -55,9 +54,6 @@ KEPT, READ = 0.01, 0.03
 
 GAP = 2
 """White pixels between the three pictures of a nucleus."""
-
-LEFT_OVER = 3600.0
-"""Unfinished folders older than this many seconds are remains of a killed process."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +139,6 @@ def write_outcome(done: Finetuned, base: str, folder: Path, progress: Progress) 
 
 def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
     """Write a new model with its report and pictures into a folder of its own, atomically; see `undecided`."""
-    _sweep(folder)
     name = done.chosen.model.card.name
     changed = list(changed_nuclei(done.division.judging, done.before, done.chosen.found))[:SHOWN]
     result = Result(
@@ -160,14 +155,18 @@ def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
     )
     # Two runs may give the same name; both stay until the user decides.
     target = folder / file_stem(name, secrets.token_hex(6))
-    # The folder appears under its name when everything is in it, so that no half model is ever offered.
-    with atomic(target) as partial:
-        partial.mkdir()
-        save_model(partial / MODEL, done.chosen.model)
-        write_finetune_report(partial / REPORT, done)
-        for number, (_, *pictures) in enumerate(changed):
-            iio.imwrite(partial / picture_name(number), side_by_side(pictures))
-        write_json(partial / RESULT, result.model_dump())
+    # Locked with the corrections, so that nothing half-written is anybody's but that of a killed program.
+    with locked(folder.parent):
+        for remains in folder.glob(".*.part"):
+            shutil.rmtree(remains, ignore_errors=True)
+        # The folder appears under its name when everything is in it, so that no half model is ever offered.
+        with atomic(target) as partial:
+            partial.mkdir()
+            save_model(partial / MODEL, done.chosen.model)
+            write_finetune_report(partial / REPORT, done)
+            for number, (_, *pictures) in enumerate(changed):
+                iio.imwrite(partial / picture_name(number), side_by_side(pictures))
+            write_json(partial / RESULT, result.model_dump())
     return Undecided(target, result)
 
 
@@ -176,12 +175,3 @@ def side_by_side(pictures: list[Picture]) -> Picture:
     gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (gap, picture)]
     return np.concatenate(parts[1:], axis=1)
-
-
-def _sweep(folder: Path) -> None:
-    """Delete unfinished folders left by killed processes."""
-    oldest = time.time() - LEFT_OVER
-    for path in folder.glob(".*.part"):
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                shutil.rmtree(path)

@@ -120,7 +120,7 @@ def _track(task: Task, labels: Path, progress: Progress) -> TrackResult:
     if opened.movie.shape[0] < 2:
         raise ImageShapeError("the image has only one frame.")
     image = read_header(task.planned.image, task.planned.series)
-    # Labels do not tell when frames were taken; of some images, only some frames were segmented.
+    # Of the image, since some formats of labels hold the mean step; of some images, only some frames were segmented.
     times = np.array(image.frame_times) / 60
     minutes = times if len(times) == opened.movie.shape[0] else np.full(opened.movie.shape[0], np.nan)
     return run_track(opened.movie, opened.pixel_size, minutes, task.batch.tracking, progress, opened.notices)

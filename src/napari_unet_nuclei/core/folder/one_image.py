@@ -290,7 +290,10 @@ def find_nuclei(
         table = measure_result(result, request, Share(progress, SEGMENTING, 1.0), batch)
     names = list(request.source.channel_names)
     added = {"series": template.series, "channel_names": names}
-    return Segmented(request, result, table, {**result.provenance, **added})
+    # Of some images, only some frames are segmented.
+    frames_found = result.labels.shape[result.axes.index("T")] if "T" in result.axes else 0
+    times = file.frame_times if len(file.frame_times) == frames_found else ()
+    return Segmented(request, result, table, {**result.provenance, **added}, times)
 
 
 def record_of(

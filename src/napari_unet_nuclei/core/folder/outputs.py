@@ -62,12 +62,16 @@ EXPORTS = {"rois": write_imagej_rois, "geojson": write_geojson}
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
-    """An image that is segmented and measured, not yet written; the provenance has what the run adds."""
+    """An image that is segmented and measured, not yet written; the provenance has what the run adds.
+
+    ``frame_times`` in seconds are those of the labels, empty if unknown.
+    """
 
     request: SegmentRequest
     result: SegmentResult | FramedResult
     table: pd.DataFrame
     provenance: Mapping[str, Any]
+    frame_times: tuple[float, ...] = ()
 
 
 def wanted_outputs(planned: PlannedFile, batch: BatchSettings) -> dict[str, Path]:
@@ -114,7 +118,12 @@ def write_outputs(found: Segmented, paths: Mapping[str, Path], around: CellSetti
     for kind, path in paths.items():
         if kind == "labels":
             write = write_label_store if path.suffix == ".zarr" else write_label_planes
-            write(path, result.labels, axes=result.axes, pixel_size=size, provenance=found.provenance)
+            described: dict[str, Any] = {
+                "pixel_size": size,
+                "frame_times": found.frame_times,
+                "provenance": found.provenance,
+            }
+            write(path, result.labels, axes=result.axes, **described)
         elif kind == "table":
             write_table(path, found.table)
         elif kind == "parquet":
@@ -197,9 +206,17 @@ def _range(labels: AnyArray, depth: int) -> tuple[int, int]:
 
 
 def write_label_store(
-    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object]
+    path: Path,
+    labels: AnyArray,
+    *,
+    axes: str,
+    pixel_size: PixelSize,
+    frame_times: tuple[float, ...] = (),
+    provenance: Mapping[str, object],
 ) -> None:
     """Write labels (..., Y, X) as a store of NGFF 0.5 with a pyramid by nearest neighbour, plane by plane.
+
+    ``frame_times`` in seconds are those of the axis T, of which the format holds the mean step.
 
     Raises
     ------
@@ -209,7 +226,7 @@ def write_label_store(
         If the store cannot be written, or ids are no integers from 0 to 2**63 − 1; −1 is background.
     """
     order = leading_order(axes[:-2])
-    described = label_axes("".join(axes[place] for place in order) + "YX", None, pixel_size)
+    described = label_axes("".join(axes[place] for place in order) + "YX", None, pixel_size, frame_times)
     described_levels = pyramid((*(labels.shape[place] for place in order), *labels.shape[-2:]))
     partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.part{path.suffix}")
     try:

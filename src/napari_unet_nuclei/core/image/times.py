@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 _SECONDS = {
@@ -62,3 +62,14 @@ def evenly(interval: float, frames: int) -> tuple[float, ...]:
     ((0, 5, 10), ())
     """
     return tuple(interval * time for time in range(frames)) if math.isfinite(interval) and interval > 0 else ()
+
+
+def mean_step(times: Sequence[float]) -> float:
+    """Return the mean time between two frames; 0.0 of fewer.
+
+    Examples
+    --------
+    >>> mean_step([0, 2, 10]), mean_step([3])
+    (5.0, 0.0)
+    """
+    return float(times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0

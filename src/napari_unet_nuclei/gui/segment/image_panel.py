@@ -28,18 +28,24 @@ from napari_unet_nuclei.gui.viewer.layers import (
 )
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile, read_source_file
 from napari_unet_nuclei.gui.viewer.view import current_channel, current_plane, shows_planes, visible_region
+from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Layer
 
 AUTOMATIC_CHANNEL = ""
 
 WHOLE, PLANE, VIEW = "whole image", "current plane", "current view"
 SCOPES = (WHOLE, PLANE, VIEW)
 """What part of an image is segmented."""
+
+
+FLAT = 0.05
+"""Share by which planes may lie closer, or farther apart, than the file says without a view in 3-D that looks wrong."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,9 @@ class ImagePanel(QWidget):
         self.channel_box = choice_box(SegmentSettings.model_fields["channel"].description or "")
         self.scope_box = choice_box("Segment all planes, the current plane, or only its visible part.")
         self.facts_label = Sentence()
+        self.stretch_line = ActionLine(
+            "Give all layers without a scale of their own the distance of the planes, so that the view in 3-D is right."
+        )
         self._rows = Rows(
             ("Image", self.layer_box),
             ("Axes", self.axes_box),
@@ -89,6 +98,7 @@ class ImagePanel(QWidget):
             ("Channel", self.channel_box),
             ("Run on", self.scope_box),
             ("", self.facts_label),
+            ("", self.stretch_line),
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -100,6 +110,7 @@ class ImagePanel(QWidget):
         self.level_box.currentIndexChanged.connect(self._refresh)
         for box in (self.channel_box, self.scope_box):
             box.currentIndexChanged.connect(self._note_wish)
+        self.stretch_line.clicked.connect(self._stretch)
         viewer.layers.events.inserted.connect(self._follow_new_layer)
         self._take_layer()
 
@@ -248,7 +259,30 @@ class ImagePanel(QWidget):
         self._rows.set_visible(self.channel_box, self.channel_box.count() > 1)
         self.facts_label.setText(image_in_words(image.source, image.pixel_size) if image else "")
         self.facts_label.setVisible(image is not None)
+        ratio = self._missing_scale(image)
+        text = f"Shown with planes 1 pixel apart instead of {ratio:.3g}: the view in 3-D is out of proportion."
+        self.stretch_line.say(text if ratio else "", "Show planes where they lie")
         self.changed.emit()
+
+    def _missing_scale(self, image: LayerImage | None) -> float:
+        """Return how many pixels apart the planes are, where the file says so and the layer has no scale; else 0."""
+        if image is None or self.layer is None or not _is_unscaled(self.layer) or "Z" not in image.letters:
+            return 0.0
+        size = image.pixel_size
+        ratio = size.z / size.x if size.known else 0.0
+        return ratio if ratio and abs(ratio - 1) > FLAT else 0.0
+
+    def _stretch(self) -> None:
+        """Give all layers without a scale the distance of planes of the chosen one."""
+        image, layer = self.image(), self.layer
+        ratio = self._missing_scale(image)
+        if not ratio or layer is None:
+            return
+        before_yx = layer.ndim - image.letters.index("Z")
+        for one in self._viewer.layers:
+            if one.ndim >= before_yx and _is_unscaled(one):
+                one.scale = [ratio if axis == one.ndim - before_yx else 1.0 for axis in range(one.ndim)]
+        self._refresh()
 
     def _channels(self, source: ImageSource | None) -> dict[str, str]:
         """Return the channels to choose from: their names in settings, and their titles."""
@@ -278,6 +312,11 @@ def _called(source: ImageSource, channel: int) -> str:
     """Return a channel's name in settings: its own if unique, which also fits other images, else its number."""
     names = source.channel_names
     return names[channel] if names.count(names[channel] if names else "") == 1 else str(channel)
+
+
+def _is_unscaled(layer: Layer) -> bool:
+    """Tell whether a layer lies in pixels, as napari opens what it knows no scale of."""
+    return bool((layer.scale == 1).all()) and all(str(unit) == "pixel" for unit in layer.units)
 
 
 def _finest_shape(layer: Image) -> tuple[int, ...]:

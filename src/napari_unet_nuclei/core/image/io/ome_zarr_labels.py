@@ -20,6 +20,7 @@ from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.image.io.ome_zarr import AXIS_TYPES, LABELS_GROUP, Axis, OmeZarrImage
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.times import mean_step
 
 PROGRAM = "napari-unet-nuclei"
 """Attribute of a label image that holds its provenance."""
@@ -51,8 +52,10 @@ def leading_order(axes: str) -> list[int]:
     return sorted(range(len(axes)), key=lambda position: LEADING_AXES.index(axes[position]))
 
 
-def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> tuple[Axis, ...]:
-    """Describe the axes of labels: as in the image if it is OME-Zarr, else by the pixel size.
+def label_axes(
+    axes: str, image: OmeZarrImage | None, pixel_size: PixelSize, frame_times: Sequence[float] = ()
+) -> tuple[Axis, ...]:
+    """Describe the axes of labels: as in the image if it is OME-Zarr, else by pixel size and times (s) of frames.
 
     Their letters are in the order that NGFF requires: T, Q, Z, Y, X. Raise ImageShapeError if NGFF cannot describe
     them.
@@ -64,6 +67,8 @@ def label_axes(axes: str, image: OmeZarrImage | None, pixel_size: PixelSize) -> 
     known = {axis.letter: axis for axis in image.axes} if image else {}
     sizes = {"Z": pixel_size.z, "Y": pixel_size.y, "X": pixel_size.x}
     measured = {letter: Axis(letter, size, "micrometer") for letter, size in sizes.items() if size > 0}
+    if mean_step(frame_times) > 0:
+        measured["T"] = Axis("T", mean_step(frame_times), "second")
     return tuple(known.get(letter) or measured.get(letter) or Axis(letter) for letter in axes)
 
 

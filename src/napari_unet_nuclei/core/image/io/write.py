@@ -23,6 +23,7 @@ from napari_unet_nuclei.core.image.axes import guess_axes
 from napari_unet_nuclei.core.image.io.tiff.metadata import FRAME_TIMES_KEY, PIXEL_SIZE_KEY
 from napari_unet_nuclei.core.image.picture import for_screen, outlined
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
+from napari_unet_nuclei.core.image.times import mean_step
 from napari_unet_nuclei.core.types import AnyArray, Labels
 
 if TYPE_CHECKING:
@@ -91,14 +92,23 @@ def write_labels(
 
 
 def write_label_planes(
-    path: Path, labels: AnyArray, *, axes: str, pixel_size: PixelSize, provenance: Mapping[str, object] = {}
+    path: Path,
+    labels: AnyArray,
+    *,
+    axes: str,
+    pixel_size: PixelSize,
+    frame_times: tuple[float, ...] = (),
+    provenance: Mapping[str, object] = {},
 ) -> None:
-    """Write labels (..., Y, X), int32, like `write_labels`, but read them plane by plane: they may lie on disk."""
+    """Write labels (..., Y, X), int32, like `write_labels`, but read them plane by plane: they may lie on disk.
+
+    ``frame_times`` in seconds are those of the axis T.
+    """
     shape = tuple(labels.shape)
     if not shape or 0 in shape:
         raise ImageShapeError(f"Labels of shape {shape} cannot be written with the axes {axes!r}.")
     planes = (np.asarray(labels[index], np.int32) for index in np.ndindex(*shape[:-2]))
-    _write_tiff(path, planes, shape, np.dtype(np.int32), _Described(axes, pixel_size, provenance))
+    _write_tiff(path, planes, shape, np.dtype(np.int32), _Described(axes, pixel_size, provenance, frame_times))
 
 
 def write_label_movie(
@@ -279,7 +289,7 @@ def _ome_description(said: _Described) -> dict[str, object]:
         if size > 0:
             described |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     if len(said.frame_times) > 1:
-        described |= {"TimeIncrement": float(np.diff(said.frame_times).mean()), "TimeIncrementUnit": "s"}
+        described |= {"TimeIncrement": mean_step(said.frame_times), "TimeIncrementUnit": "s"}
     return described
 
 

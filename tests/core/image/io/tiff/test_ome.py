@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -217,6 +218,16 @@ def test_planes_that_are_promised_and_not_in_the_file_are_left_out(tmp_path: Pat
     image = read_image(file)
     np.testing.assert_array_equal(image.array, BYTES)
     assert "36 of 40 time points" in image.remarks[0]
+
+
+@pytest.mark.parametrize("claimed", ['SizeY="18446744073709551615"', 'SizeX="9999999" SizeY="30"'])
+def test_planes_that_are_said_to_be_far_larger_than_their_pages_are_refused(tmp_path: Path, claimed: str) -> None:
+    file = write_described(tmp_path / "a.ome.tif", BYTES, 'SizeC="1" SizeZ="4" SizeT="1"', "<TiffData/>")
+    text = tifffile.TiffFile(file).pages.first.description
+    changed = re.sub(r'SizeX="\d+" SizeY="\d+"', claimed, text).encode()
+    tifffile.imwrite(file, BYTES[0], photometric="minisblack", metadata=None, description=changed)
+    with pytest.raises(ImageFileError, match="damaged"):
+        read_image(file)
 
 
 def test_colours_of_a_page_are_one_channel_of_the_metadata(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ from napari_unet_nuclei.core.image.io.tiff.metadata import suffix_flags
 COMPANION_SUFFIX = ".ome"
 """Suffix of files that hold metadata alone."""
 
+_LARGEST_SHARE = 100
+"""How many times as large as its page a plane may be said to be: some programs give the size of a whole mosaic."""
+
 LARGEST_COMPANION = 512 * 2**20
 """Bytes; the metadata of the largest plates take a tenth of that."""
 
@@ -96,6 +99,8 @@ def read_ome(path: Path) -> OmeFile | None:
             f"{path} has metadata of a set of files, {name_some(sorted(files.names))}, but not of itself. "
             "Put the files of the set into one folder, under the names that they had."
         )
+    for element, planes in own:
+        _check_size(path, element, planes)
     listed = [element for element, _ in own]
     elsewhere = {file for element, planes in described if element not in listed for file, _ in planes.values()}
     images = tuple(_image(element, planes, described, elsewhere) for element, planes in own)
@@ -174,6 +179,19 @@ def _declared(element: ElementTree.Element) -> dict[str, int]:
     channel = pixels.find("{*}Channel")
     samples = int(channel.get("SamplesPerPixel", 1)) if channel is not None else 1
     return sizes | {"C": max(sizes["C"] // max(samples, 1), 1)}
+
+
+def _check_size(path: Path, element: ElementTree.Element, planes: _Planes) -> None:
+    """Raise if a plane is said to be far larger than its page: tifffile would make up the rest, whatever its size."""
+    pixels = element.find("{*}Pixels")
+    assert pixels is not None, "images without are left out"
+    width, height, channels = (int(pixels.get(f"Size{letter}", 1)) for letter in "XYC")
+    there = _about(planes[min(planes)][0]).values
+    if width * height * (channels // _declared(element)["C"]) > _LARGEST_SHARE * there > 0:
+        raise ImageFileError(
+            f"{path} says that its planes have {width:,} × {height:,} pixels, but its pages hold {there:,} values: it "
+            "is damaged. Copy or export it again."
+        )
 
 
 def _planes(element: ElementTree.Element, files: _Files) -> _Planes:
@@ -306,6 +324,7 @@ class _About:
 
     uuid: str
     pages: int
+    values: int  # of the first page
 
 
 def _about(path: Path) -> _About:
@@ -319,9 +338,10 @@ def _about_once(path: Path, size: int, modified: int) -> _About:
     try:
         with TiffFile(path, **suffix_flags(path)) as tif:
             root = _parsed(tif.ome_metadata or "")
-            return _About(root.get("UUID", "") if root is not None else "", len(tif.pages))
+            uuid = root.get("UUID", "") if root is not None else ""
+            return _About(uuid, len(tif.pages), int(tif.pages.first.size))
     except (TiffFileError, OSError, ValueError):
-        return _About("", 0)
+        return _About("", 0, 0)
 
 
 def _named(folder: Path, name: str) -> Path | None:
