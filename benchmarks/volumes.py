@@ -4,7 +4,7 @@
 ``NAME_labels.tif`` with the distance of their planes in pixels, and drawn stacks; each whole, and every second and
 fourth plane of it. Without a folder, the drawn ones alone. ``--fit`` decodes the same maps with other constants,
 ``--cost`` measures a volume of 10 million working voxels, and ``--blocks`` compares blocks with the undivided volume,
-in labels and in memory.
+in labels and in memory; ``--memory`` measures that of the usual block on volumes of up to 131 million working voxels.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ SMALL_BLOCK, BLOCK = 48, 128
 GROWING = ((2, 2, 1), (2, 3, 2))
 """How often a drawn stack of a million working voxels is repeated along each axis."""
 
+USUAL_BLOCK, LARGER = 320, ((3, 3, 3), (5, 5, 2), (5, 5, 5))
+"""Side of the usual block in cubes, and how often the same stack is repeated where its memory is measured."""
+
 LARGE = 10e6
 """Working voxels of the volume whose cost is measured."""
 
@@ -68,7 +71,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--blocks", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args(arguments)
+    if given.memory:
+        print(usual_peaks().markdown())
+        return
     spacings = {name: float(value) for name, value in (pair.split("=") for pair in given.spacing)}
     stacks = [*(real_stacks(given.folder, spacings) if given.folder else ()), *drawn_stacks()]
     if given.blocks:
@@ -233,6 +240,14 @@ def peaks() -> Table:
         "Resident memory at its highest, less what it was when PyTorch and the model were there. An OME-Zarr image is "
         "segmented with its table.",
     )
+
+
+def usual_peaks() -> Table:
+    """Measure the memory of the usual block as volumes grow."""
+    found = [in_child(peak_of, repeats, USUAL_BLOCK) for repeats in LARGER]
+    rows = tuple((f"{voxels / 1e6:.0f}", f"{count}", f"{peak / 1e9:.2f}") for voxels, count, peak in found)
+    columns = ("million working voxels", "nuclei", f"in blocks of {USUAL_BLOCK} cubes GB")
+    return Table("Memory of large volumes", columns, rows, "As above. A block has a margin where the volume goes on.")
 
 
 def peak_of(repeats: Sequence[int], block: int) -> tuple[int, int, int]:

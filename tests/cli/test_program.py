@@ -1,10 +1,11 @@
+import logging
 import os
 import subprocess
 import sys
 
 import pytest
 
-from napari_unet_nuclei.cli import SUBCOMMANDS
+from napari_unet_nuclei.cli import SUBCOMMANDS, main
 from tests.helpers.program import run
 
 HEAVY = {"numpy", "pandas", "skimage", "scipy", "torch", "tifffile", "pydantic", "napari", "qtpy"}
@@ -71,3 +72,11 @@ def test_a_misspelt_subcommand_is_wrong_usage_and_gets_a_suggestion():
 def test_the_version_is_told():
     shown = run("--version")
     assert (shown.exit_code, shown.stdout.split()[0]) == (0, "napari-unet-nuclei")
+
+
+def test_what_tifffile_logs_of_damaged_files_is_not_printed(monkeypatch):
+    monkeypatch.setattr("napari_unet_nuclei.cli.app", lambda **_: None)
+    log = logging.getLogger("tifffile")
+    monkeypatch.setattr(log, "handlers", [])
+    main()
+    assert any(isinstance(handler, logging.NullHandler) for handler in log.handlers)

@@ -6,6 +6,7 @@ Each subcommand is imported when it is run, so that ``--help`` is instant.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Annotated, Any
 
 import typer
@@ -101,5 +102,7 @@ def program(
 
 def main() -> None:
     """Run the program. Exit codes: 0 success, 1 something failed, 2 wrong usage, 130 cancelled."""
+    # What is wrong with a file is said once and in our words, not whenever tifffile opens it.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     with any_streams():
         app(prog_name="napari-unet-nuclei")

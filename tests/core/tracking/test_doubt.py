@@ -20,9 +20,18 @@ def test_slow_nuclei_that_stay_are_beyond_doubt():
 
 
 def test_a_link_over_a_gap_is_doubtful():
-    frames = [{1: (6, 50, 50)} for _ in range(6)]
+    frames = [{1: (6, 20, 20), 2: (6, 50, 50)} for _ in range(6)]
+    frames[2] = {1: (6, 20, 20)}
+    assert reasons(track(discs(frames))) == [("link", 2, 3, "not seen for 1 frame")]
+
+
+def test_a_frame_without_any_nuclei_is_said_once_and_makes_no_link_doubtful():
+    frames = [{1: (6, 20, 20), 2: (6, 50, 50)} for _ in range(6)]
     frames[2] = {}
-    assert reasons(track(discs(frames))) == [("link", 1, 3, "not seen for 1 frame")]
+    found = track(discs(frames))
+    assert found.count == 2
+    assert found.doubts == ()
+    assert any("No nuclei in frame 2" in notice for notice in found.notices)
 
 
 def test_a_long_step_and_a_sudden_change_of_size_are_doubtful():

@@ -77,6 +77,18 @@ def test_in_a_low_window_choices_fold_away_when_results_come_and_open_again(view
     assert dock.choices.isVisible() != has_room
 
 
+def test_labels_that_another_dock_hands_over_are_measured_at_once_if_their_image_is_known(viewer, dock, qtbot):
+    viewer.add_image(image(0), name="DAPI")
+    viewer.add_image(image(1), name="GFP")
+    layer = viewer.add_labels(LABELS, name="mine")
+    dock.take_labels(layer)
+    assert not dock.panel.is_running
+    layer.name = "DAPI labels"
+    with job_done(qtbot, dock.panel):
+        dock.take_labels(layer)
+    assert len(dock.results.table) == 4
+
+
 def test_measures_the_labels_in_all_ticked_images(viewer, dock, qtbot):
     dapi, gfp, other = image(0), image(1), image(2)
     viewer.add_image(dapi, name="DAPI")

@@ -442,6 +442,23 @@ def test_the_result_survives_the_dock_with_its_sliders(qtbot, make_napari_viewer
     assert len(labels_of(viewer)) == 1
 
 
+def test_a_menu_that_opens_the_dock_again_and_segments_shows_the_result_in_it(
+    qtbot, make_napari_viewer_proxy, pixels
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer)
+    viewer.add_image(pixels, name="DAPI")
+    press_run(qtbot, dock)
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers.remove("DAPI labels")
+    viewer.layers.selection.active = viewer.layers["DAPI"]
+    again = SegmentDock(viewer)
+    viewer.window.add_dock_widget(again, name="Segment nuclei")
+    again.segment_active_layer()
+    qtbot.waitUntil(lambda: not again.job_panel.is_running and again.session.live is not None, timeout=LONG)
+    assert again.foot.count_label.text() == f"{again.session.live.result.count} nuclei"
+
+
 def test_sliders_keep_the_ids_of_unchanged_nuclei_and_tell_what_came_and_went(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels)
     press_run(qtbot, dock)

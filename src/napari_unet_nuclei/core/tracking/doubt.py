@@ -101,9 +101,12 @@ def _links(lineages: Lineages, reach: float) -> Iterator[Doubt]:
     steps = np.linalg.norm(spots.position[rows] - spots.position[before], axis=1) / spots.diameter
     gaps = spots.frame[rows] - spots.frame[before] - 1
     limits = reach * np.where(gaps > 0, GAP_REACH * np.sqrt(gaps + 1), 1.0)
+    # Frames that hold no nuclei at all, as where the shutter stayed closed, say nothing of this one.
+    told = np.concatenate([[0], np.cumsum(np.diff(spots.starts) > 0)])
+    missed = told[spots.frame[rows]] - told[spots.frame[before] + 1]
     change = np.log2(spots.size[rows] / spots.size[before])
     rival = _rivals(lineages, rows)
-    for row, step, gap, limit, doubling, other in zip(rows, steps, gaps, limits, change, rival, strict=True):
+    for row, step, gap, limit, doubling, other in zip(rows, steps, missed, limits, change, rival, strict=True):
         if step > LEAST_STEP and other < RIVAL * step:
             yield Doubt("link", int(row), "another nucleus is as near", 1 + float(step / max(other, 1e-9)))
         elif step > NEAR_REACH * limit:

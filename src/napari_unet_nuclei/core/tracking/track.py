@@ -39,6 +39,9 @@ TOO_FAST = 1.0
 MOSTLY_FLAT = 0.8
 """Share of the nuclei of a deep movie in one plane each above which they are most likely sections."""
 
+MOST_NAMED = 5
+"""Most frames without nuclei whose numbers are said."""
+
 READING = 0.7
 """Share of the time that reading takes; linking takes the rest."""
 
@@ -259,6 +262,10 @@ def _notices(spots: Spots, settings: TrackSettings, pixel_size: PixelSize) -> li
     found = []
     if not len(spots):
         found.append("There are no nuclei in these labels.")
+    empty = np.flatnonzero(np.diff(spots.starts) == 0).tolist()
+    if len(spots) and empty:
+        shown = ", ".join(map(str, empty[:MOST_NAMED])) + (", …" if len(empty) > MOST_NAMED else "")
+        found.append(f"No nuclei in frame {shown}: those before and after are linked as over any gap.")
     if spots.frames < 2:
         found.append("There is only one frame, so that nothing could be followed.")
     if len(spots.shape) == 4 and not (pixel_size.known and pixel_size.z > 0):

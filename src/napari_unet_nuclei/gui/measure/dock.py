@@ -124,8 +124,10 @@ class MeasureDock(Dock):
         on_click(self._viewer, self._select_clicked)
 
     def take_labels(self, layer: Labels) -> None:
-        """Measure a layer of the viewer from now on."""
+        """Measure a layer of the viewer from now on, and at once if it is in memory and its image is known."""
         self.form.labels_picker.choose(layer)
+        if isinstance(layer.data, np.ndarray) and self.form.image_line.image is not None:
+            self._measure()
 
     def _check(self) -> None:
         """Enable Measure or show why not, and what the table will lack."""

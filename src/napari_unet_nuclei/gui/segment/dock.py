@@ -185,6 +185,7 @@ class SegmentDock(Dock):
 
     def segment_with(self, model: str) -> None:
         """Segment the chosen image with a model that was just made."""
+        self._keep_session()
         self.reset_choices()  # the dock may not have been shown so far
         self.form.model_picker.refresh()
         self.form.model_picker.setValue(model)
@@ -192,6 +193,8 @@ class SegmentDock(Dock):
 
     def segment_active_layer(self) -> None:
         """Segment the image layer that is selected in the layer list."""
+        # A menu asks before the dock is shown: in another session than the one kept, the result would pass it by.
+        self._keep_session()
         active = self._viewer.layers.selection.active
         self.reset_choices()
         if not isinstance(active, Image):

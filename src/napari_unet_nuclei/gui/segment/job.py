@@ -169,6 +169,6 @@ def labels_layer(result: SegmentResult, image: LayerImage, table: pd.DataFrame) 
     named = not result.classes and 0 < result.count <= MOST_COLOURS
     return Labels(
         image.arrange(result.labels).copy(),
-        colormap=colours_apart(result.labels) if named else None,
+        colormap=colours_apart(result.labels, result.kind) if named else None,
         **labels_arguments(result, image, table),
     )

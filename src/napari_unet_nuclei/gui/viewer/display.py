@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from napari.utils.colormaps import CyclicLabelColormap, label_colormap
+from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
+from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.colours import colour_numbers, touching
 from napari_unet_nuclei.core.types import AnyArray
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
@@ -34,6 +36,16 @@ NAPARI_COLOURS = 49
 
 ALIKE = 0.2
 """Distance in red, green and blue (0 to 1) below which two colours side by side look like one: 2 % of the pairs."""
+
+PICTURES: dict[ImageKind, tuple[tuple[float, float, float], ...]] = {
+    "fluorescence": ((0.0, 0.0, 0.0),),
+    # Nuclei, tissue and dark chromatin in haematoxylin and eosin.
+    "brightfield": ((0.42, 0.26, 0.5), (0.8, 0.5, 0.68), (0.3, 0.2, 0.2)),
+}
+"""Colours of what outlines are drawn over, in red, green and blue (0 to 1)."""
+
+UNSEEN = 0.4
+"""Distance to these below which an outline is hardly seen."""
 
 OUTLINED_PIXELS = 6_000_000
 """Pixels of a plane up to which outlines are shown first: napari finds the outlines of the whole plane at every change,
@@ -80,18 +92,21 @@ class DisplaySwitch(QWidget):
         self.chosen.emit(display)
 
 
-def colours_apart(labels: AnyArray) -> CyclicLabelColormap:
-    """Return napari's colours for the ids of labels, changed where nuclei that touch would look alike; for any thread.
+def colours_apart(labels: AnyArray, kind: ImageKind) -> CyclicLabelColormap:
+    """Return those of napari's colours that are seen over a kind of image, by the ids of labels; for any thread.
 
-    Ids beyond those of the labels get the same colours in turn.
+    Nuclei that touch do not look alike. Ids beyond those of the labels get the same colours in turn.
     """
-    palette = label_colormap(NAPARI_COLOURS)
-    colours = np.asarray(palette.colors)[1:, :3]
-    alike = np.linalg.norm(colours[:, np.newaxis] - colours, axis=-1) < ALIKE
-    count = int(labels.max(initial=0))
-    numbers = colour_numbers(count, touching(labels), alike)
-    by_id = np.asarray(palette.colors)[1:][numbers[1:]]
+    palette = np.asarray(label_colormap(NAPARI_COLOURS).colors)[1:]
+    palette = palette[_distances(palette, np.array(PICTURES[kind])).min(axis=-1) >= UNSEEN]
+    numbers = colour_numbers(int(labels.max(initial=0)), touching(labels), _distances(palette, palette) < ALIKE)
+    by_id = palette[numbers[1:]]
     return CyclicLabelColormap(colors=np.concatenate([np.zeros((1, 4), np.float32), by_id]), background_value=0)
+
+
+def _distances(colours: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Distances of colours in red, green and blue, shape (colours, others)."""
+    return np.asarray(np.linalg.norm(colours[:, np.newaxis, :3] - others[:, :3], axis=-1))
 
 
 def prepare_drawing() -> None:

@@ -347,7 +347,8 @@ def _told(pattern: NamePattern, found: _Found) -> tuple[str, ...]:
     parts += f", {quantity(len(planes), 'plane')}" if len(planes) > 1 else ""
     parts += f", {quantity(len(times), 'time point')}" if len(times) > 1 else ""
     names = f"like {pattern.title}" if pattern.asked else f"as of {pattern.title}"
-    told = [f"Names {names}: {quantity(len(found.named), 'file')} are {quantity(len(images), 'image')}{parts}."]
+    are = "is" if len(found.named) == 1 else "are"
+    told = [f"Names {names}: {quantity(len(found.named), 'file')} {are} {quantity(len(images), 'image')}{parts}."]
     if found.thumbnails:
         are = "thumbnail is" if len(found.thumbnails) == 1 else "thumbnails are"
         told.append(f"{len(found.thumbnails):,} {are} left out.")
