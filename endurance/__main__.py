@@ -31,6 +31,8 @@ def main() -> None:
         for name in ("MODELS", "CORRECTIONS", "TEMPLATES", "CACHE", "CLASSES"):
             os.environ[f"NAPARI_UNET_NUCLEI_{name}"] = os.fspath(Path(user) / name.lower())
         os.environ["NAPARI_CONFIG"] = os.fspath(Path(user) / "settings.yaml")
+        # Whatever a campaign leaves in the folder for temporary files goes with this one.
+        os.environ["TMPDIR"], tempfile.tempdir = user, None
         for name in given.names or NAMES:
             began = time.monotonic()
             tally = importlib.import_module(f"endurance.{name}").run(given.share, given.kept.resolve())
