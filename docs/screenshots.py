@@ -115,11 +115,9 @@ def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:
         os.environ[CORRECTIONS_VARIABLE] = corrections
         _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct nuclei")
         wait_until(lambda: dock.current.session is not None and not dock.current.session.is_busy)
-        dock.queue_panel.outlines_box.click()
         dock.press("next")
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "correct.png", canvas_only=False)
-        dock.queue_panel.outlines_box.click()
         viewer.window.remove_dock_widget("all")
 
 

@@ -20,10 +20,10 @@ from typing import IO, Literal, NoReturn
 
 from napari_unet_nuclei.core.errors import NucleiError
 
-LONGEST = 10.0
+LONGEST = 30.0
 """Seconds of the processor that a trial may take."""
 
-PATIENCE = 90.0
+PATIENCE = 240.0
 """Seconds by the clock after which a trial counts as hung; other programs may have the processor meanwhile."""
 
 MOST_MEMORY = 5 * 2**29

@@ -204,5 +204,7 @@ def zip_of(members: Mapping[str, bytes], packing: int = zipfile.ZIP_STORED) -> b
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", packing) as archive:
         for name, content in members.items():
-            archive.writestr(name, content)
+            archive.writestr(
+                zipfile.ZipInfo(name), content, packing
+            )  # without a date, so that it is the same each time
     return packed.getvalue()

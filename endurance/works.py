@@ -23,7 +23,7 @@ from napari_unet_nuclei.core.corrections.store import (
     remove_correction,
     save_correction,
 )
-from napari_unet_nuclei.core.errors import DatasetError, ModelFileError, UnknownModelError
+from napari_unet_nuclei.core.errors import DatasetError, ModelFileError, OutputFileError, UnknownModelError
 from napari_unet_nuclei.core.files.atomic import atomic
 from napari_unet_nuclei.core.finetune.folders import finetune
 from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections
@@ -299,7 +299,9 @@ def _finetune_corrections(folder: Path) -> None:
         folder=folder / "store",
         settings=FinetuneSettings().changed(**FINETUNING),
     )
-    finetune_corrections(request, Silent())
+    outcome = finetune_corrections(request, Silent())
+    if outcome.undecided is None:  # the window then offers to write it once more
+        raise OutputFileError(outcome.problem)
 
 
 def _keep(folder: Path) -> None:
