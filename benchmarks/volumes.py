@@ -4,7 +4,7 @@
 ``NAME_labels.tif`` with the distance of their planes in pixels, and drawn stacks; each whole, and every second and
 fourth plane of it. Without a folder, the drawn ones alone. ``--fit`` decodes the same maps with other constants,
 ``--cost`` measures a volume of 10 million working voxels, and ``--blocks`` compares blocks with the undivided volume,
-in labels and in memory; ``--memory`` measures that of the usual block on volumes of up to 131 million working voxels.
+in labels and in memory; ``--memory`` measures that of the usual block on volumes of up to 262 million working voxels.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SMALL_BLOCK, BLOCK = 48, 128
 GROWING = ((2, 2, 1), (2, 3, 2))
 """How often a drawn stack of a million working voxels is repeated along each axis."""
 
-USUAL_BLOCK, LARGER = 320, ((3, 3, 3), (5, 5, 2), (5, 5, 5))
+USUAL_BLOCK, LARGER = 320, ((3, 3, 3), (5, 5, 2), (5, 5, 5), (10, 5, 5))
 """Side of the usual block in cubes, and how often the same stack is repeated where its memory is measured."""
 
 LARGE = 10e6

@@ -106,6 +106,19 @@ def test_decisions_follow_the_ids_and_steps_of_the_dock_follow_are_in_the_same_h
     assert bench.session.history.redo_title == "Cut track"
 
 
+def test_the_keys_of_tracks_are_napari_s_where_nuclei_were_not_followed(followed, modest_bench):
+    bench, _ = followed
+    told = {"L", "V", "Shift+K", "Shift+J"}
+    assert told <= {key for key, _ in bench.dock.keys_told()}
+    assert not bench.dock.tools_panel.track_commands.isHidden()
+    viewer = ViewerModel()
+    viewer.add_labels(GAP.copy(), name="cells")
+    other = modest_bench(viewer).dock
+    assert not told & {key for key, _ in other.keys_told()}
+    assert not told & other.keys.shortcuts.keys()
+    assert not any(shortcut.isEnabled() for shortcut in other.track_keys.shortcuts.values())
+
+
 def test_without_tracks_the_keys_say_what_is_missing(modest_bench):
     viewer = ViewerModel()
     viewer.add_labels(GAP.copy(), name="cells")

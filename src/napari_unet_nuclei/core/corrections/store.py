@@ -90,9 +90,11 @@ def save_correction(folder: Path, correction: Correction) -> CorrectionEntry:
             raise
         replaced = [file for other in before if other.name == entry.name for file in other.files]
         note_pending(folder, [*entry.files, *replaced])
-        _write_files(folder, entry, correction)
-        write_index(folder, [*(other for other in before if other.name != entry.name), entry])
-        settle_pending(folder)
+        try:
+            _write_files(folder, entry, correction)
+            write_index(folder, [*(other for other in before if other.name != entry.name), entry])
+        finally:
+            settle_pending(folder)
     return entry
 
 
@@ -143,8 +145,10 @@ def remove_correction(folder: Path, name: str) -> None:
         settle_pending(folder)
         entry = _find(folder, name)
         note_pending(folder, entry.files)
-        write_index(folder, [other for other in read_index(folder) if other.name != entry.name])
-        settle_pending(folder)
+        try:
+            write_index(folder, [other for other in read_index(folder) if other.name != entry.name])
+        finally:
+            settle_pending(folder)
 
 
 def _find(folder: Path, name: str) -> CorrectionEntry:

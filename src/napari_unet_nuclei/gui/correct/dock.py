@@ -14,7 +14,7 @@ from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.gui.correct.canvas_input import CanvasInput
 from napari_unet_nuclei.gui.correct.class_walk import ClassWalk
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
-from napari_unet_nuclei.gui.correct.keys import COMMANDS, MISSED, NEXT, NEXT_CLASS, REDO, UNDO
+from napari_unet_nuclei.gui.correct.keys import COMMANDS, MISSED, NEXT, NEXT_CLASS, REDO, TRACK_TOOLS, UNDO
 from napari_unet_nuclei.gui.correct.navigator import Navigator
 from napari_unet_nuclei.gui.correct.overlay import Overlay
 from napari_unet_nuclei.gui.correct.panels import ClassPanel, QueuePanel, ReviewedPanel, ToolsPanel, described
@@ -67,6 +67,7 @@ class CorrectDock(Dock):
         self.saver = CorrectionSaver(napari_viewer, self.current, self)
         verbs = {one.key: one.verb for one in COMMANDS if one.key}
         self.keys = DockKeys(self, verbs, self.do, repeating=(UNDO.key, REDO.key))
+        self.track_keys = DockKeys(self, {one.key: one.verb for one in TRACK_TOOLS}, self.do)
         self.picker = LayerPicker(napari_viewer)
         self.queue_panel, self.tools_panel = QueuePanel(), ToolsPanel()
         self.class_panel = ClassPanel()
@@ -160,11 +161,18 @@ class CorrectDock(Dock):
         """Return the keys of this dock, and what they do."""
         missed = {one.key: one.text for one in MISSED}
         classes = [(NEXT_CLASS.key, NEXT_CLASS.text), ("1 to 9", "Give the nucleus this class; 0 takes it away.")]
-        return [
-            (one.key, f"{one.text}{f' (where one may be missed: {missed[one.key]})' if one.key in missed else ''}")
-            for one in COMMANDS
-            if one.key
-        ] + (classes if self.class_walk.table is not None else [])
+        session = self.current.session
+        is_followed = session is not None and session.tracks is not None
+        tracks = [(one.key, one.text) for one in TRACK_TOOLS] if is_followed else []
+        return (
+            [
+                (one.key, f"{one.text}{f' (where one may be missed: {missed[one.key]})' if one.key in missed else ''}")
+                for one in COMMANDS
+                if one.key
+            ]
+            + (classes if self.class_walk.table is not None else [])
+            + tracks
+        )
 
     def take_labels(self, layer: "Labels") -> None:
         """Correct a layer of the viewer from now on."""
@@ -287,6 +295,7 @@ class CorrectDock(Dock):
         ours = self.is_in_front and session is not None and active == session.layer
         self.keys.set_enabled(ours)
         self.class_keys.set_enabled(ours and self.class_walk.table is not None)
+        self.track_keys.set_enabled(ours and session is not None and session.tracks is not None)
         if not ours:
             self.canvas_input.cancel()
 
@@ -300,7 +309,9 @@ class CorrectDock(Dock):
             self.queue_panel.show_tally(Tally(), is_looking=False)
             self.queue_panel.show_framed("", missed=False)
             return
-        self.tools_panel.track_commands.setVisible(session.tracks is not None)
+        if self.tools_panel.track_commands.isHidden() == (session.tracks is not None):
+            self.tools_panel.track_commands.setVisible(session.tracks is not None)
+            self._refresh_keys()
         self.queue_panel.scope_box.setVisible(
             len(session.corrected.plane_indices) > 1 and not self.navigator.extend_through_planes
         )
@@ -377,6 +388,7 @@ class CorrectDock(Dock):
         self.note.say("")
         self.keys.set_enabled(False)
         self.class_keys.set_enabled(False)
+        self.track_keys.set_enabled(False)
         self.overlay.clear()
         for session in self.current.sessions:
             error = self.saver.save_now(session)

@@ -70,10 +70,10 @@ TRACK_TOOLS = (
     Command("Shift+K", "Cut track", "From this frame on it is another nucleus: begin a new track.", "cut_track"),
     Command("Shift+J", "Join tracks", "One track goes on as the other: click that one in its frame.", "join_tracks"),
 )
-"""For nuclei that were followed over time; the dock *Follow over time* has the same keys."""
+"""For nuclei that were followed over time, without which L and V are napari's; *Follow over time* has the same keys."""
 NEXT_CLASS = Command("Y", "Next doubtful class", "Go to the nucleus whose class is most doubtful.", "next")
 """Where classes of nuclei were told."""
 UNDO = Command("Ctrl+Z", "Undo", "Undo the last edit, brush stroke or decision, without limit.", "undo")
 REDO = Command("Ctrl+Shift+Z", "Redo", "Redo what was undone.", "redo")
 
-COMMANDS = (NEXT, *REVIEW, *TOOLS, *MORE_TOOLS, *VOLUME_TOOLS, *TRACK_TOOLS, UNDO, REDO)
+COMMANDS = (NEXT, *REVIEW, *TOOLS, *MORE_TOOLS, *VOLUME_TOOLS, UNDO, REDO)
