@@ -58,7 +58,9 @@ def test_every_requirement_of_a_user_has_a_floor_and_no_cap():
 
 
 def test_what_may_stand_unused_is_still_there():
-    names = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["vulture"]["ignore_names"]
-    source = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "src").rglob("*.py"))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["vulture"]
+    names, folders = settings["ignore_names"], settings["paths"]
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     words = set(re.findall(r"\w+", source))
     assert [name for name in names if not fnmatch.filter(words, name)] == []
