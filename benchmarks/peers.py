@@ -124,8 +124,9 @@ def cellpose() -> dict[str, Any]:
     image, labels = _drawn()
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "drawn"
-        torch.save(CPnet([2, 32, 64, 128, 256], 3, sz=3).state_dict(), weights)
-        model = CellposeModel(pretrained_model=str(weights), diam_mean=17.0)
+        torch.save(CPnet([2, 32, 64, 128, 256], 3, sz=3, diam_mean=17.0).state_dict(), weights)
+        model = CellposeModel(pretrained_model=str(weights))
+    assert model.diam_mean == 17.0
     network = _median(lambda: model.eval(image, channels=[0, 0], diameter=DIAMETER, compute_masks=False))
     flows = dynamics.labels_to_flows([labels])[0]
     towards, inside = 5 * flows[2:4], 12 * (flows[1] - 0.5)
