@@ -62,7 +62,7 @@ def run(folder: str, out: str, lanes: int, room: int = -1, keep: bool = True) ->
     """
     import torch
 
-    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment, segment_files
+    from napari_unet_nuclei import segment, segment_folder
     from napari_unet_nuclei.core.executors import executors
     from napari_unet_nuclei.core.executors.malloc import keep_freed_memory
     from napari_unet_nuclei.core.folder import run as batch_run
@@ -75,5 +75,5 @@ def run(folder: str, out: str, lanes: int, room: int = -1, keep: bool = True) ->
         batch_run.WAITING_ROOM = room
     segment(field(MEGAPIXELS)[:256, :256], axes="YX", diameter=22.0)  # loads everything
     started, used = time.perf_counter(), time.process_time()
-    segment_files([Path(folder)], Path(out), RequestTemplate(SegmentSettings().changed(diameter=22.0)))
+    segment_folder(folder, out, diameter=22.0)
     return time.perf_counter() - started, time.process_time() - used, torch.get_num_threads()

@@ -58,7 +58,7 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
     """
     import torch
 
-    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
+    from napari_unet_nuclei import segment_folder
     from napari_unet_nuclei.core.executors import executors
     from napari_unet_nuclei.core.folder import one_image
     from napari_unet_nuclei.core.folder import run as batch_run
@@ -82,7 +82,7 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
     warm_up()
     stages.clear()
     started = time.perf_counter()
-    report = segment_files([Path(folder)], Path(out), RequestTemplate(SegmentSettings().changed(diameter=22.0)))
+    report = segment_folder(folder, out, diameter=22.0)
     seconds = time.perf_counter() - started
     device = report.succeeded[0].device if report.succeeded else f"{torch.cuda.device_count()} cards"
     return seconds, stages, sum(record.nuclei for record in report.records), device
@@ -90,15 +90,12 @@ def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int
 
 def run_workers(folder: str, out: str, workers: int) -> tuple[float, int]:
     """Segment the folder with worker processes that share the device; returns seconds and nuclei."""
-    from napari_unet_nuclei import RequestTemplate, SegmentSettings, segment_files
-    from napari_unet_nuclei.core.executors.cluster import dask_cluster
-    from napari_unet_nuclei.core.folder.large_image import BlockSettings
+    from napari_unet_nuclei import dask_cluster, segment_folder
 
     with dask_cluster(workers=workers) as cluster:
-        template, blocks = RequestTemplate(SegmentSettings().changed(diameter=22.0)), BlockSettings(executor=cluster)
-        segment_files([Path(folder)], Path(f"{out} warming"), template, blocks=blocks)  # every worker loads everything
+        segment_folder(folder, f"{out} warming", diameter=22.0, executor=cluster)  # every worker loads everything
         started = time.perf_counter()
-        report = segment_files([Path(folder)], Path(out), template, blocks=blocks)
+        report = segment_folder(folder, out, diameter=22.0, executor=cluster)
         return time.perf_counter() - started, sum(record.nuclei for record in report.records)
 
 
