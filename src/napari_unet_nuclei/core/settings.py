@@ -167,7 +167,7 @@ class SegmentSettings(Settings):
         "Average the network over four mirrored copies: slightly more accurate, four times slower.",
         title="Average four mirror images",
     )
-    device: str = choice("auto", "Where the network runs: auto, cpu, cuda, cuda:N or mps.")
+    device: str = choice("auto", "Where the network runs: auto, cpu, cuda, cuda:N, xpu, xpu:N or mps.")
     tile: int = number(
         1536, "Largest side of a tile given to the network; smaller needs less memory.", "px", ge=64, le=8192, step=64
     )
@@ -345,7 +345,7 @@ class TrainSettings(Settings):
         "all", "Layers that are trained; the others keep the weights of the model that training starts from."
     )
     seed: int = number(0, "Random seed. The same seed and thread count reproduce a run.", ge=0, le=2**31 - 1)
-    device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N or mps.")
+    device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N, xpu, xpu:N or mps.")
 
     @property
     def step_limit(self) -> float:
@@ -383,4 +383,4 @@ class FinetuneSettings(Settings):
         True, "Mix crops from the bundled model's training data among the corrections, against forgetting."
     )
     seed: int = number(0, "Random seed. The same seed and thread count reproduce a run.", ge=0, le=2**31 - 1)
-    device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N or mps.")
+    device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N, xpu, xpu:N or mps.")

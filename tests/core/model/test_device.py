@@ -31,6 +31,15 @@ def test_cuda_without_a_graphics_card_is_refused():
         choose_device("cuda")
 
 
+def test_graphics_of_intel_that_are_simulated_come_before_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.xpu, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.xpu, "get_device_name", lambda name: f"Arc {name}")
+    assert available_devices()[:2] == ("xpu:0", "xpu:1")
+    assert choose_device("auto") == choose_device("xpu") == Device("xpu:0", "Arc xpu:0", torch.float16)
+    assert choose_device("xpu:1").title == "Arc xpu:1"
+
+
 def test_a_run_decides_on_the_number_format_of_processors_alone():
     processor = Device("cpu", "the processor", torch.float32)
     assert processor.using("bfloat16").precision == torch.bfloat16

@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.types import NumberFormat
 class Device:
     """A device that can run the network."""
 
-    name: str  # as PyTorch names it: `cpu`, `cuda:0`, `mps`
+    name: str  # as PyTorch names it: `cpu`, `cuda:0`, `xpu:0`, `mps`
     title: str  # name of the graphics card or processor, for people
     precision: torch.dtype  # number format of the convolutions
 
@@ -34,19 +34,18 @@ class Device:
 
 
 def choose_device(request: str = "auto") -> Device:
-    """Find a device by its PyTorch name; ``auto`` prefers cuda, then mps, then cpu.
+    """Find a device by its PyTorch name; ``auto`` prefers cuda, then xpu (Intel), then mps (Apple), then cpu.
 
     Raise DeviceError if there is no such device on this computer.
     """
     available = available_devices()
-    name = {"cuda": "cuda:0", "auto": available[0]}.get(request, request)
+    name = {"cuda": "cuda:0", "xpu": "xpu:0", "auto": available[0]}.get(request, request)
     if name not in available:
         raise DeviceError(f"There is no device '{request}' on this computer. Choose one of: {', '.join(available)}.")
     if name == "cpu":
         return processor(cpu_number_format())
-    title = torch.cuda.get_device_name(name) if name.startswith("cuda") else "Apple graphics processor"
     # Not bfloat16, which older graphics cards lack.
-    return Device(name, title, torch.float16)
+    return Device(name, _title_of_graphics(name), torch.float16)
 
 
 def processor(number_format: NumberFormat) -> Device:
@@ -57,6 +56,14 @@ def processor(number_format: NumberFormat) -> Device:
 def available_devices() -> tuple[str, ...]:
     """Names of this computer's devices, in order of preference; ``cpu`` is always the last one."""
     graphics = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    graphics += [f"xpu:{index}" for index in range(torch.xpu.device_count())]
     if torch.backends.mps.is_available():
         graphics.append("mps")
     return (*graphics, "cpu")
+
+
+def _title_of_graphics(name: str) -> str:
+    if name == "mps":
+        return "Apple graphics processor"
+    kind = torch.cuda if name.startswith("cuda") else torch.xpu
+    return str(kind.get_device_name(name))

@@ -152,9 +152,10 @@ class NetworkRunner:
             raise DeviceMemoryError(
                 f"There is not enough memory for tiles of {self.tile} px. Close other programs, or segment a region."
             )
-        if torch.cuda.is_available():
-            # PyTorch keeps what it freed in pieces for the larger tile, which smaller ones cannot all use.
-            torch.cuda.empty_cache()
+        for graphics in (torch.cuda, torch.xpu):
+            if graphics.is_available():
+                # PyTorch keeps what it freed in pieces for the larger tile, which smaller ones cannot all use.
+                graphics.empty_cache()
         self.notices.append(step)
         progress.report(Notice(step))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_unet_nuclei.core.model.registry import ModelEntry
 
 AUTOMATIC_DEVICE = "auto"
-LIKELY_DEVICES = (AUTOMATIC_DEVICE, "cpu", "cuda", "mps")
+LIKELY_DEVICES = (AUTOMATIC_DEVICE, "cpu", "cuda", "xpu", "mps")
 """Offered until PyTorch is loaded, which alone knows the devices."""
 
 
