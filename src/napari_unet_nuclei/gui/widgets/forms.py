@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QBoxLayout, QFormLayout, QGroupBox, QLabel, QLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -65,8 +66,12 @@ class Folded(QCollapsible):
     """Widgets below a button that shows and hides them; they are hidden at first."""
 
     def __init__(self, title: str, tooltip: str, *widgets: QWidget) -> None:
-        # The arrow is a part of the text, which has the colour of napari's theme; an icon would be black in all.
-        super().__init__(expandedIcon=QIcon(), collapsedIcon=QIcon())
+        # The arrow is a part of the text, which has the colour of napari's theme; an icon would be black in all. A
+        # collapsible takes no icon that is empty: with PySide6 such a one is false.
+        unseen = QPixmap(1, 1)
+        unseen.fill(Qt.GlobalColor.transparent)
+        super().__init__(expandedIcon=QIcon(unseen), collapsedIcon=QIcon(unseen))
+        self.toggleButton().setIconSize(unseen.size())
         self._title = title
         self.toggleButton().setToolTip(tooltip)
         for widget in widgets:
