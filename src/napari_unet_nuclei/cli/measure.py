@@ -168,10 +168,11 @@ def measure_command(
         check_anndata()
     asked, taught = Gate.of(gate) if gate else None, read_classes(classes) if classes is not None else None
     around = CellSettings(**parse_cells(cell, ring, gap))
+    belongs_to_one = regions is not None or cells is not None or bool(spots) or meshes is not None
     with TerminalProgress(quiet) as progress:
         wanted = Wanted(around, cells, tuple(spots or ()), dict(parse_spots(text) for text in spots_in or ()))
         if _is_plain_folder(labels):
-            if regions is not None or cells is not None or spots or meshes is not None:
+            if belongs_to_one:
                 raise SettingsError(
                     "Regions, cells, spots and surfaces in files belong to one image: measure it by itself."
                 )
@@ -179,7 +180,7 @@ def measure_command(
         else:
             chosen = opened(labels, images, series, progress)
             files = next(iter(chosen.values()))
-            if len(chosen) > 1 and (regions is not None or cells is not None or spots or meshes is not None):
+            if len(chosen) > 1 and belongs_to_one:
                 raise SettingsError(
                     "Regions, cells, spots and surfaces in files belong to one image: choose one with --series."
                 )

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from napari_unet_nuclei.core.corrections.index import FILE, IMAGES, INDEX, LABELS, REVIEWED, read_index
-from napari_unet_nuclei.core.files.atomic import remove_remains
+from napari_unet_nuclei.core.files.atomic import half_written, remove_remains
 from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.image.io.write import write_json
 
@@ -41,7 +41,7 @@ def settle_pending(folder: Path) -> None:
     """
     remove_remains((folder / INDEX, folder / PENDING))
     for kind in (IMAGES, LABELS, REVIEWED):
-        _delete(sorted((folder / kind).glob(".*.part.tif")))
+        _delete(half_written(folder / kind, ".tif"))
     try:
         files = _Note.model_validate(read_json(folder / PENDING)).files
     except (OSError, ValueError):  # there is none, or none that can be believed

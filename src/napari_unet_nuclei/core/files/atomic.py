@@ -34,7 +34,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     # In the same folder, for renaming is atomic only within a file system; with the same suffix, for writers choose the
     # format by it.
-    partial = path.with_name(secrets.token_hex(4).join(_half_written(path)))
+    partial = path.with_name(secrets.token_hex(4).join(_hidden_name(path)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -51,7 +51,7 @@ def atomic(path: Path) -> Iterator[Path]:
 def remove_remains(paths: Iterable[Path]) -> None:
     """Remove what a killed program left of files that it was writing; call it while nothing else writes them."""
     for path in paths:
-        before, after = map(glob.escape, _half_written(path))
+        before, after = map(glob.escape, _hidden_name(path))
         for remains in path.parent.glob(f"{before}{'[0-9a-f]' * 8}{after}"):
             if is_folder(remains):
                 shutil.rmtree(remains)
@@ -59,7 +59,12 @@ def remove_remains(paths: Iterable[Path]) -> None:
                 remains.unlink(missing_ok=True)
 
 
-def _half_written(path: Path) -> tuple[str, str]:
+def half_written(folder: Path, suffix: str = "") -> list[Path]:
+    """List the half-written files or folders of a suffix in a folder; while it is locked, killed programs left them."""
+    return sorted(folder.glob(f".*.part{suffix}"))
+
+
+def _hidden_name(path: Path) -> tuple[str, str]:
     """Return the hidden name that a file has until it is complete: what stands before and after a random number."""
     stem = path.stem
     if len(stem) > _LONGEST_STEM:  # the name must not become too long for the file system

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.corrections.correction import Correction, hash_imag
 from napari_unet_nuclei.core.corrections.index import file_stem
 from napari_unet_nuclei.core.corrections.store import read_correction
 from napari_unet_nuclei.core.errors import OutputFileError
-from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic, half_written
 from napari_unet_nuclei.core.files.lock import locked
 from napari_unet_nuclei.core.finetune.bases import RankedBase, rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
@@ -157,7 +157,7 @@ def write_undecided(folder: Path, done: Finetuned, base: str) -> Undecided:
     target = folder / file_stem(name, secrets.token_hex(6))
     # Locked with the corrections, so that nothing half-written is anybody's but that of a killed program.
     with locked(folder.parent):
-        for remains in folder.glob(".*.part"):
+        for remains in half_written(folder):
             shutil.rmtree(remains, ignore_errors=True)
         # The folder appears under its name when everything is in it, so that no half model is ever offered.
         with atomic(target) as partial:

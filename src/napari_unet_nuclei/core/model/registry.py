@@ -15,7 +15,7 @@ from platformdirs import user_data_path
 
 from napari_unet_nuclei.core.arguments import checked
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError, SettingsError, UnknownModelError
-from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic, half_written
 from napari_unet_nuclei.core.files.lock import locked
 from napari_unet_nuclei.core.model.card import LONGEST_NAME, ModelCard, check_model_name, read_card
 from napari_unet_nuclei.core.model.header import copy_renamed
@@ -287,7 +287,7 @@ class ModelRegistry:
 
     def _remove_remains(self) -> None:
         """Delete what killed imports left half-written; the folder is locked, so nothing of it is in use."""
-        for path in self.own.glob(f".*.part{SUFFIX}"):
+        for path in half_written(self.own, SUFFIX):
             path.unlink(missing_ok=True)
 
     def _free_path(self, name: str) -> Path:
