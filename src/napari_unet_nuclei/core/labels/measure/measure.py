@@ -29,7 +29,7 @@ from napari_unet_nuclei.core.labels.measure.surroundings import (
     spacing_in,
 )
 from napari_unet_nuclei.core.labels.numbering import as_ids
-from napari_unet_nuclei.core.pieces import check_ids, check_no_mask
+from napari_unet_nuclei.core.pieces import check_ids, check_no_mask, middle
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Silent, with_shares
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import CellSettings
@@ -136,7 +136,7 @@ def measure(
     _check(labels, {**images, **means}, maps, geometry)
     neighbourhood = _Around.of(around, cells, labels, geometry, (pixel_size_y, pixel_size_x))
     indices = list(np.ndindex(*labels.shape[:-2]))
-    middle = tuple(length // 2 for length in labels.shape[:-2])
+    looked_at, _ = middle(tuple(labels.shape))
     empty = replace(_empty_plane(images, means, maps, geometry), spots=dict.fromkeys(spots, np.empty((0, 2))))
     parts = [_columns(replace(empty, around=neighbourhood.empty(empty.ids)), geometry, Silent())]
     match = Match()
@@ -146,7 +146,7 @@ def measure(
         stored = np.asarray(labels[index])
         check_no_mask(stored)
         ids = as_ids(stored)
-        if index == middle:
+        if index == looked_at:
             check_ids(ids)
         plane = _Plane(
             index,
