@@ -8,6 +8,7 @@ from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_unet_nuclei.gui.segment.foot import ResultFoot
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.widgets.forms import Folded
 from tests.helpers.correcting import segmented
@@ -54,6 +55,8 @@ def test_tab_goes_through_a_dock_as_the_eye_does(qtbot, name, unfolded):
     if unfolded:
         for folded in dock.findChildren(Folded):
             folded.expand(animate=False)
+        for foot in dock.findChildren(ResultFoot):  # as after a run
+            foot.show()
     dock.setFocus()
     QTest.keyClick(dock, Qt.Key.Key_Tab)
     first = before = QApplication.focusWidget()
