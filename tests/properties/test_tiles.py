@@ -53,6 +53,7 @@ def test_tiles_of_a_row_are_about_equal(size, stride, largest):
 
 ARCHITECTURES = [
     Architecture(base_width=3, depth=2),
+    Architecture(base_width=3, depth=2, growth=2.6),
     Architecture(base_width=3, depth=2, stem="full", upsampling="transposed", normalisation="none"),
 ]
 
