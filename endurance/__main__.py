@@ -12,7 +12,9 @@ from pathlib import Path
 
 from endurance.tally import VIOLATED
 
-NAMES = ("models", "images", "texts", "kills", "together", "disks", "window")
+NAMES = ("models", "images", "texts", "kills", "together", "disks", "process", "window")
+LONG = ("process", "window")
+"""Those that go on for as long as they are told."""
 
 
 def main() -> None:
@@ -23,7 +25,11 @@ def main() -> None:
     parser.add_argument(
         "--kept", type=Path, default=Path("endurance-found"), help="folder for spoiled files that broke it"
     )
+    parser.add_argument("--hours", type=float, default=0.0, help=f"for which {' and '.join(LONG)} go on, each")
     given = parser.parse_args()
+    names = given.names or NAMES
+    if given.hours and not set(LONG).intersection(names):
+        parser.error(f"--hours is without effect unless {' or '.join(LONG)} is run.")
     # One thread: a process that has computed with more cannot be copied.
     os.environ["OMP_NUM_THREADS"] = "1"
     violated = False
@@ -33,9 +39,10 @@ def main() -> None:
         os.environ["NAPARI_CONFIG"] = os.fspath(Path(user) / "settings.yaml")
         # Whatever a campaign leaves in the folder for temporary files goes with this one.
         os.environ["TMPDIR"], tempfile.tempdir = user, None
-        for name in given.names or NAMES:
+        for name in names:
             began = time.monotonic()
-            tally = importlib.import_module(f"endurance.{name}").run(given.share, given.kept.resolve())
+            longer = {"hours": given.hours} if name in LONG else {}
+            tally = importlib.import_module(f"endurance.{name}").run(given.share, given.kept.resolve(), **longer)
             print(*tally.lines(), f"  in {(time.monotonic() - began) / 60:.1f} minutes", sep="\n", flush=True)
             violated |= bool(tally.counts[VIOLATED])
     sys.exit(int(violated))

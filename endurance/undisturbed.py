@@ -119,6 +119,11 @@ def is_half_written(name: str) -> bool:
     return any(part.startswith(".") and ".part" in part for part in Path(name).parts)
 
 
+def half_written_in(folder: Path) -> list[str]:
+    """Return the names of files below a folder that are being written, or were left so."""
+    return [name for name in files_in(folder) if is_half_written(name)]
+
+
 def files_in(folder: Path) -> dict[str, Path]:
     """Return all files by their names below a folder."""
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -30,6 +30,18 @@ def test_a_member_is_read_whole(tmp_path):
         assert opened.read("deep/er.npy") == b"123"
 
 
+@pytest.mark.parametrize(
+    "name", ["rdf.yaml", "my unet.rdf.yaml", "bioimageio.yaml", "unet.bioimageio.yaml", "model.yaml"]
+)
+def test_a_description_has_any_name_that_the_format_allows(name, tmp_path):
+    others = ("zrdf.yaml", b"1"), ("rdf.yaml.txt", b"2"), ("amodel.yaml", b"3")
+    with open_archive(archive(tmp_path / "a.zip", *others, (name, b"right"))) as opened:
+        assert opened.description() == b"right"
+    two = archive(tmp_path / "two.zip", ("a.bioimageio.yaml", b"wrong"), ("rdf.yaml", b"right"))
+    with open_archive(two) as opened:
+        assert opened.description() == b"right"
+
+
 @pytest.mark.parametrize("name", ["../up.txt", "a/../../up.txt", "/etc/passwd", "C:\\up.txt", "a\\..\\b", "C:up"])
 def test_no_member_lies_outside(tmp_path, name):
     refused(archive(tmp_path / "a.zip", ("rdf.yaml", b""), (name, b"x")), "outside of it")

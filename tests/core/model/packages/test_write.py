@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import yaml
 
 from napari_unet_nuclei.core.errors import ModelFileError, OutputFileError
 from napari_unet_nuclei.core.image.axes import ImageSource
@@ -130,6 +131,21 @@ def test_the_programs_of_the_format_run_it_to_the_same_maps(exported, weights):
     np.testing.assert_allclose(np.asarray(found.members["maps"].data), array(files, "test_output.npy"), atol=1e-4)
 
 
+def test_it_has_what_deepimagej_and_ilastik_look_for(exported):
+    # As their sources say: the reader of deepImageJ (JDLL), and what ilastik checks before it loads a model.
+    described = yaml.safe_load(members(exported[0])["rdf.yaml"])
+    assert described["config"]["bioimageio"]["nickname"] == "tiny"
+    [taken], [given] = described["inputs"], described["outputs"]
+    for tensor in (taken, given):
+        axes = {axis["type"] if axis["type"] != "space" else axis["id"]: axis for axis in tensor["axes"]}
+        assert list(axes) == ["batch", "channel", "y", "x"]
+        assert axes["channel"]["channel_names"]
+    assert [step["id"] for step in taken["preprocessing"]] == ["scale_range"]
+    assert set(described["weights"]) == {"onnx", "pytorch_state_dict"}
+    again = bioimageio.spec.load_description(exported[0], format_version="latest")
+    bioimageio.spec.save_bioimageio_package_to_stream(again, output_stream=BytesIO())  # as ilastik hands it on
+
+
 def test_the_file_with_the_network_needs_pytorch_alone(exported, monkeypatch):
     path, model = exported
     files = members(path)
@@ -157,9 +173,10 @@ def test_the_file_with_the_network_needs_pytorch_alone(exported, monkeypatch):
         tiny_class_model(),
         tiny_model("two", TINY.model_copy(update={"in_channels": 2, "depth": 1})),
         tiny_model("old", CLASSIC.model_copy(update={"base_width": 2, "depth": 1})),
+        tiny_model("growing", Architecture(base_width=4, depth=2, growth=2.5)),
         tiny_model("t. 1", Architecture(base_width=2, depth=1, stem="full", upsampling="transposed")),
     ],
-    ids=["classes", "two channels", "classic", "a short name"],
+    ids=["classes", "two channels", "classic", "growing", "a short name"],
 )
 def test_every_kind_of_model_is_exported_and_reads_back(model, tmp_path):
     model = saved(tmp_path, model)
@@ -214,7 +231,7 @@ def test_the_registry_writes_packages_and_knows_the_authors_of_the_bundled_model
 def test_a_package_of_ours_that_was_changed_is_refused(exported, tmp_path):
     path, _ = exported
     files = members(path)
-    text = files.pop("bioimageio.yaml").decode()
+    text = files.pop("rdf.yaml").decode()
     weights = bioimageio.spec.load_description(path, perform_io_checks=False).weights.pytorch_state_dict
     other = torch.load(BytesIO(files["weights.pt"]), weights_only=True)
     other["heads.bias"] += 1

@@ -15,8 +15,8 @@ from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.model.card import LARGEST_FILE
 
-DESCRIPTIONS = ("bioimageio.yaml", "rdf.yaml", "model.yaml")
-"""Names of the member that describes the others; the first that is there counts."""
+DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
+"""Names of the member that describes the others, or their endings ("unet.rdf.yaml"); the first that is there counts."""
 
 LARGEST_DESCRIPTION = 2**20
 LARGEST_TENSOR = 2**28
@@ -42,7 +42,9 @@ class Archive:
 
     def description(self) -> bytes:
         """Return the text that describes the package; raise ModelFileError if there is none."""
-        name = next((name for name in DESCRIPTIONS if name in self.names), "")
+        name = next(
+            (name for known in DESCRIPTIONS for name in sorted(self.names) if f".{name}".endswith(f".{known}")), ""
+        )
         if not name:
             raise ModelFileError(
                 f"{self.path.name} is no BioImage.IO package: it holds none of {', '.join(DESCRIPTIONS)}. Download the "

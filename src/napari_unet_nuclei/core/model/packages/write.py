@@ -42,7 +42,11 @@ FORMAT = "0.5.3"
 OPSET = 17
 """Of the operators in the ONNX graph."""
 
-DESCRIPTION, README, COVER = "bioimageio.yaml", "README.md", "cover.png"
+DESCRIPTION, README, COVER = (
+    "rdf.yaml",
+    "README.md",
+    "cover.png",
+)  # the one name of a description that all programs read
 INPUT, OUTPUT, WEIGHTS, GRAPH, SOURCE = "test_input.npy", "test_output.npy", "weights.pt", "weights.onnx", "unet.py"
 
 EPSILON = 1e-6
@@ -227,8 +231,12 @@ def _describe(
             }
         ],
         "weights": _weights(architecture, files),
-        # The whole card: this program reads the package back without loss.
-        "config": {OURS: {"card": card.model_dump_json()}},
+        "config": {
+            # Models of the collection have a nickname, and deepImageJ reads none without one.
+            "bioimageio": {"nickname": _nickname(card.name)},
+            # The whole card: this program reads the package back without loss.
+            OURS: {"card": card.model_dump_json()},
+        },
     }
 
 
@@ -254,6 +262,11 @@ def _name(name: str) -> str:
     """Return a name that the format allows."""
     plain = re.sub(r"[^A-Za-z0-9_+() -]", " ", name)
     return plain if len(plain) >= SHORTEST_NAME else f"{plain} (nuclei)"
+
+
+def _nickname(name: str) -> str:
+    """Return a name in the form of nicknames: words of small letters and digits, joined by dashes."""
+    return "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "nuclei"
 
 
 def _inputs(card: ModelCard, architecture: Architecture) -> list[str]:
