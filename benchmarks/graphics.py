@@ -1,4 +1,4 @@
-"""A folder on a graphics card: how close the run comes to what its slowest stage takes, by images at once."""
+"""A graphics card: a folder against its slowest stage, nuclei against the processor's, and memory that runs short."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ IMAGES = 48
 MEGAPIXELS = 1
 LANES = (2, 4, 8, 16)
 WORKERS = (4, 8, 16)
+SHORT_MEGAPIXELS = 16
+GIBIBYTES_LEFT = (8, 1, 0.5, 0.25, 0.05)
 
 
 def measure() -> Table:
@@ -45,6 +47,71 @@ def measure() -> Table:
         f"One image after the other: {parts}. The slowest stage takes {slowest:.2f} s: the network, or all else "
         f"divided by {cores} cores. Aim: at most 1.1 times that.",
     )
+
+
+def agreement() -> Table:
+    """Compare the nuclei that a card finds with those of the processor."""
+    rows = [(name, f"{nuclei:,}", f"{same:.3f}") for name, nuclei, same in in_child(compare, bound=False)]
+    return Table(
+        "Nuclei of the card against those of the processor",
+        ("image", "nuclei", "AP at IoU 0.9"),
+        tuple(rows),
+        "The card computes in float16, the processor in its fastest format. Aim: at least 0.99.",
+    )
+
+
+def shortage() -> Table:
+    """Segment a large image while other programs hold most of the card's memory."""
+    rows = [
+        (f"{left:g} GiB", f"{seconds:.2f}", said, f"{same:.3f}")
+        for left, seconds, said, same in in_child(run_short, bound=False)
+    ]
+    return Table(
+        f"{SHORT_MEGAPIXELS} megapixels where the card's memory runs short",
+        ("memory left", "seconds", "what is said", "AP at IoU 0.9"),
+        tuple(rows),
+        "Memory is really taken, so PyTorch really fails to allocate. AP is against the nuclei of the idle card.",
+    )
+
+
+def compare() -> list[tuple[str, int, float]]:
+    """Segment drawn images on both devices; returns their names, numbers of nuclei, and how alike they are."""
+    from napari_unet_nuclei import segment
+    from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
+
+    found = []
+    for name, sample in (("fluorescence", fluorescent_nuclei(0, (1024, 1024))), ("tissue", stained_tissue())):
+        card, processor = (segment(sample.image, axes=sample.axes, device=name).labels for name in ("auto", "cpu"))
+        found.append((name, int(processor.max()), alike(processor, card)))
+    return found
+
+
+def run_short() -> list[tuple[float, float, str, float]]:
+    """Segment with ever less memory; returns GiB left, seconds, what is said, and how alike the nuclei stay."""
+    import torch
+
+    from napari_unet_nuclei import segment
+
+    image = field(SHORT_MEGAPIXELS)
+    whole = segment(image, axes="YX", diameter=22.0).labels
+    found = []
+    for left in GIBIBYTES_LEFT:
+        torch.cuda.empty_cache()
+        free, _ = torch.cuda.mem_get_info()
+        taken = torch.empty(max(int(free - left * 2**30), 0), dtype=torch.uint8, device="cuda")
+        started = time.perf_counter()
+        result = segment(image, axes="YX", diameter=22.0)
+        said = " ".join(result.notices) or "nothing"
+        found.append((left, time.perf_counter() - started, said, alike(whole, result.labels)))
+        del taken
+    return found
+
+
+def alike(labels, others) -> float:
+    """Average precision at IoU 0.9 of labels against others."""
+    from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, match
+
+    return float(match(labels, others).average_precision[IOU_THRESHOLDS.index(0.9)])
 
 
 def run(folder: str, out: str, lanes: int) -> tuple[float, dict[str, float], int, str]:
@@ -120,4 +187,5 @@ def timed(function, stage: str, stages: dict[str, float]):
 
 
 if __name__ == "__main__":
-    print(measure().markdown())
+    for table in (agreement, shortage, measure):
+        print(table().markdown(), flush=True)

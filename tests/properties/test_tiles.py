@@ -15,11 +15,11 @@ from napari_unet_nuclei.core.image.tiling import Tiling, plan_tiles, round_up
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.model.architecture import Architecture
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.effort import some_examples
+from tests.helpers.samples import fluorescent_nuclei
 from tests.helpers.tiny import FLOAT32, GREY, tiny_model
 
 STRIDES = st.sampled_from([1, 2, 8, 16, 32])
@@ -53,6 +53,7 @@ def test_tiles_of_a_row_are_about_equal(size, stride, largest):
 
 ARCHITECTURES = [
     Architecture(base_width=3, depth=2),
+    Architecture(base_width=3, depth=2, growth=2.6),
     Architecture(base_width=3, depth=2, stem="full", upsampling="transposed", normalisation="none"),
 ]
 

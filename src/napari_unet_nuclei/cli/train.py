@@ -106,6 +106,7 @@ def train_command(
     ] = "",
     channel: TrainingChannel = "",
     base_width: field_option(Architecture, "base_width") = None,  # type: ignore[valid-type]  # typer reads it
+    growth: field_option(Architecture, "growth") = None,  # type: ignore[valid-type]
     depth: field_option(Architecture, "depth") = None,  # type: ignore[valid-type]
     class_names: Annotated[
         str,
@@ -142,7 +143,7 @@ def train_command(
     coding = ClassCoding(label_channel, void, binary)
     if task == "instances" and (names or coding != ClassCoding()):
         raise typer.BadParameter("This option requires --task semantic.", param_hint="--task")
-    shape = _shape(architecture, {"base_width": base_width, "depth": depth}, bool(base))
+    shape = _shape(architecture, {"base_width": base_width, "growth": growth, "depth": depth}, bool(base))
     _check_name(out)
     # After the checks: wrong usage is answered without waiting for PyTorch.
     from napari_unet_nuclei.core.train.breakdown import OVERALL
@@ -171,7 +172,7 @@ def train_command(
     typer.echo(f"{out}: {card.training.steps} steps in {card.training.seconds:.0f} s; {figures}")
 
 
-def _shape(name: str, changed: dict[str, int | None], from_base: bool) -> Architecture | None:
+def _shape(name: str, changed: dict[str, int | float | None], from_base: bool) -> Architecture | None:
     """Return the requested network shape; None to keep that of the base model."""
     given = {part: value for part, value in changed.items() if value is not None}
     if name and name not in ARCHITECTURES:

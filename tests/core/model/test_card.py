@@ -170,6 +170,10 @@ def test_widths_double_up_to_the_widest():
     assert [Architecture(base_width=24, max_width=80).width(level) for level in range(4)] == [24, 48, 80, 80]
 
 
+def test_widths_that_grow_by_another_factor_are_multiples_of_eight():
+    assert [Architecture(base_width=24, growth=2.3).width(level) for level in range(4)] == [24, 56, 128, 296]
+
+
 def test_a_card_holds_for_each_kind_of_images_what_suits_it():
     card = ModelCard(name="m", thresholds=Thresholds(score=0.5), taught=(10.0,))
     assert card.for_kind("brightfield") == card == card.for_kind("fluorescence")

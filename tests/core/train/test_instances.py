@@ -46,7 +46,7 @@ def labels_of(seed: int = 0) -> np.ndarray:
 
 
 def targets_of(labels: np.ndarray, reviewed: np.ndarray | None = None) -> Targets:
-    return Targets.stack([encode_labels(labels, 22.0, reviewed=reviewed)], "cpu")
+    return Targets.stack([encode_labels(labels, 22.0, reviewed=reviewed)])
 
 
 def logits(seed: int = 0) -> torch.Tensor:

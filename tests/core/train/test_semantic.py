@@ -8,10 +8,11 @@ from napari_unet_nuclei.core.classes.coding import VOID
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes
+from napari_unet_nuclei.core.train.batches import BatchSource
 from napari_unet_nuclei.core.train.fitting import finish_model
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import SCALES, SemanticTask, find_class_names, true_classes
-from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer
+from napari_unet_nuclei.core.train.trainer import Trainer
 from tests.helpers.recording import RecordingProgress
 from tests.helpers.small_run import SETTINGS
 from tests.helpers.tiny import CLASS_NAMES, FLOAT32, tiny_class_model
@@ -56,7 +57,7 @@ def test_what_lies_beyond_the_image_or_is_void_has_no_class():
     labels = np.tile([0, 1, 2, 2], (20, 10))
     reviewed = labels != 1
     crop = TASK.draw_crop(sample(labels, reviewed), 64, 1.0, np.random.default_rng(0))
-    targets = TASK.targets([crop], "cpu")
+    targets = TASK.targets([crop])
     assert (targets.shape, targets.dtype) == ((1, 64, 64), torch.int64)
     assert set(targets.unique().tolist()) == {VOID, 0, 2}
     assert (targets[0, -1] == VOID).all()

@@ -19,7 +19,7 @@ from napari_unet_nuclei.core.progress import Cancelled, EpochDone, Silent
 from napari_unet_nuclei.core.train import trainer
 from napari_unet_nuclei.core.train.instances import InstanceTask
 from napari_unet_nuclei.core.train.task import Validation
-from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer, TrainResult, warm_up_and_cosine
+from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult, warm_up_and_cosine
 from tests.helpers.recording import RecordingProgress
 from tests.helpers.small_run import CARD, SETTINGS, sample
 from tests.helpers.tiny import FLOAT32, tiny_network
@@ -203,21 +203,6 @@ def test_a_network_to_start_from_is_started_from_and_not_changed(judged_as):
     assert not start.training
     weight = result.network.heads.weight
     assert torch.allclose(weight, before["heads.weight"], atol=1e-4)
-
-
-def test_the_same_step_gives_the_same_batch_in_any_order():
-    source = BatchSource(TRAIN, InstanceTask(CARD), SETTINGS, FLOAT32)
-    first, _, again = source.batch(5), source.batch(6), source.batch(5)
-    assert torch.equal(first[0], again[0])
-    assert torch.equal(first[1].distance, again[1].distance)
-    assert first[0].shape == (2, 1, 32, 32)
-
-
-def test_batches_made_ahead_are_those_of_their_steps():
-    source = BatchSource(TRAIN, InstanceTask(CARD), SETTINGS, FLOAT32)
-    wanted = [source.batch(step)[0] for step in (4, 5)]
-    with source.ahead(4) as batches:
-        assert all(torch.equal(next(batches)[0], images) for images in wanted)
 
 
 def test_a_few_steps_lower_the_loss():

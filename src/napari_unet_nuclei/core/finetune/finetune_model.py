@@ -22,10 +22,11 @@ from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.settings import FinetuneSettings, TrainSettings
+from napari_unet_nuclei.core.train.batches import BatchSource
 from napari_unet_nuclei.core.train.credits import with_inherited
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
-from napari_unet_nuclei.core.train.trainer import BatchSource, Trainer, TrainResult
+from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult
 from napari_unet_nuclei.core.types import Labels
 
 TRAINING_SHARE = 0.8

@@ -74,9 +74,9 @@ def normalised_distance(labels: Labels) -> NDArray[np.float32]:
     # Plus 1: boundary pixels belong to the nucleus. A nucleus that fills the image has no boundary.
     distance = ndimage.distance_transform_edt(~boundary) + 1.0 if boundary.any() else np.ones(labels.shape)
     distance = np.where(inside, distance, 0.0)
-    ids = np.arange(labels.max() + 1)
-    # At least 1: ids that do not occur have no distance, and must not divide by 0.
-    largest = np.maximum(ndimage.maximum(distance, labels, ids), 1.0)
+    # From 1: ids that do not occur have no distance, and must not divide by 0.
+    largest = np.ones(labels.max() + 1)
+    np.maximum.at(largest, labels.ravel(), distance.ravel())
     return np.asarray(distance / largest[labels], np.float32)
 
 

@@ -22,7 +22,13 @@ class Architecture(Part):
     """
 
     in_channels: int = Field(1, ge=1, le=64, description="Channels of the normalised input.")
-    base_width: int = Field(24, ge=1, le=256, description="Channels of the first level; doubled at every level.")
+    base_width: int = Field(24, ge=1, le=256, description="Channels of the first level.")
+    growth: float = Field(
+        2.0,
+        ge=1,
+        le=4,
+        description="Factor of channels from level to level; unless it is 2, rounded to multiples of 8.",
+    )
     max_width: int = Field(512, ge=1, le=2048, description="Most channels of a level.")
     depth: int = Field(3, ge=1, le=6, description="Number of poolings.")
     normalisation: Literal["batch", "none"] = Field(
@@ -69,7 +75,9 @@ class Architecture(Part):
 
     def width(self, level: int) -> int:
         """Channels of a level, 0 being the finest."""
-        return int(min(self.base_width * 2**level, self.max_width))
+        channels = self.base_width * self.growth**level
+        # Processors handle multiples of 8 channels best.
+        return min(int(channels) if self.growth == 2 or level == 0 else 8 * round(channels / 8), self.max_width)
 
     @property
     def receptive_radius(self) -> int:

@@ -1,8 +1,11 @@
 """Augmentation: make every crop look as if taken with another microscope, with labels staying on their nuclei.
 
-kornia draws and applies the augmentations; the four below are those it lacks. It accepts no random generator, so each
+kornia draws and applies the augmentations; the five below are those it lacks. It accepts no random generator, so each
 batch is augmented inside ``torch.random.fork_rng`` with its own seed: a seed repeats a run, and resuming needs no
 random state.
+
+There are two halves. Geometry moves labels too, from which targets are computed on the processor. Exposure changes
+pixels alone, so a graphics card does it in passing.
 
 Ranges and probabilities were set by judgement and not searched for; `benchmarks.cross_validation` measures what other
 values do to average precision.
@@ -10,7 +13,9 @@ values do to average precision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +33,39 @@ BRIGHTEST = 1.5
 
 SPOTS = 6
 """Most spots of debris in a crop; each is there with a probability of one half."""
+
+
+EITHER_WARP = 0.6
+"""Probability with which a warped crop is turned and sheared, and independently of that, deformed."""
+
+
+class Turn(K.GeometricAugmentationBase2D):
+    """One of the eight flips and quarter turns of a square; kornia's own interpolate, at five times the cost."""
+
+    def __init__(self) -> None:
+        super().__init__(p=1.0)
+
+    def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
+        """Draw the number of quarter turns of each crop, and whether it is flipped first."""
+        return {"turns": torch.randint(4, (shape[0],)), "flips": torch.rand(shape[0]) < 0.5}
+
+    def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: Any) -> Tensor:
+        """Return the identity: nothing here is interpolated by a matrix."""
+        return identity_of(input)
+
+    def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
+        """Flip and turn images."""
+        turned = [
+            torch.rot90(one.flip(-1) if flip else one, turns, (-2, -1))
+            for one, turns, flip in zip(input, params["turns"].tolist(), params["flips"].tolist(), strict=True)
+        ]
+        return torch.stack(turned)
+
+    def apply_transform_mask(
+        self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None
+    ) -> Tensor:
+        """Flip and turn label images alike."""
+        return self.apply_transform(input, params, flags)
 
 
 class PhotonNoise(K.IntensityAugmentationBase2D):
@@ -95,39 +133,75 @@ class StainMixing(K.IntensityAugmentationBase2D):
         return torch.einsum("nij,njyx->niyx", params["mixture"].to(input), input).clamp(0, 1)
 
 
-class CoarseElastic(K.GeometricAugmentationBase2D):
-    """Mild elastic deformation, interpolated from a coarse random field: far cheaper than blurring a dense one."""
+class Warp(K.GeometricAugmentationBase2D):
+    """Rotation, shear and mild elastic deformation by one interpolation, of the crops that are warped alone.
 
-    def __init__(self, cells: int = 6, shift: float = 0.02, p: float = 0.5) -> None:
+    The deformation is interpolated from a coarse random field, which is far cheaper than blurring a dense one.
+    """
+
+    def __init__(self, degrees: float, shear: float, shift: float = 0.02, cells: int = 6, p: float = 0.5) -> None:
         super().__init__(p=p)
-        self.cells, self.shift = cells, shift
+        self.degrees, self.shear, self.shift, self.cells = degrees, shear, shift, cells
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw displacements on the coarse grid, in units of half the crop's side."""
+        """Draw angles in radians, and displacements on the coarse grid in units of half the crop's side."""
+        count = shape[0]
+        angles = torch.empty(2, count).uniform_(-1, 1) * torch.tensor([[self.degrees], [self.shear]]) * (math.pi / 180)
+        # Some crops are only turned, some only deformed, some both.
+        turned, deformed = torch.rand(2, count) < EITHER_WARP
         # Displacements of 2 % of half the side: about 3 px in a crop of 256, less than the radius of a nucleus, so that
         # none folds onto itself.
-        return {"field": torch.randn(shape[0], 2, self.cells, self.cells) * self.shift}
+        field = torch.randn(count, 2, self.cells, self.cells) * self.shift
+        return {
+            "rotation": angles[0] * turned,
+            "shear": angles[1] * turned,
+            "field": field * deformed.view(-1, 1, 1, 1),
+        }
 
     def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: Any) -> Tensor:
         """Return the identity: a deformation has no matrix."""
-        return torch.eye(3, device=input.device, dtype=input.dtype).expand(input.shape[0], 3, 3)
+        return identity_of(input)
 
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None) -> Tensor:
-        """Deform images with bilinear interpolation."""
-        return self._deform(input, params, "bilinear")
+        """Warp images with bilinear interpolation."""
+        return self._warped(input, params, "bilinear")
 
     def apply_transform_mask(
         self, input: Tensor, params: dict[str, Tensor], flags: Any, transform: Any = None
     ) -> Tensor:
-        """Deform label images with nearest neighbours, which creates no new ids."""
-        return self._deform(input, params, "nearest")
+        """Warp label images with nearest neighbours, which creates no new ids."""
+        return self._warped(input, params, "nearest")
 
-    def _deform(self, input: Tensor, params: dict[str, Tensor], mode: str) -> Tensor:
-        field = F.interpolate(params["field"].to(input), input.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
-        identity = torch.eye(2, 3, device=input.device, dtype=input.dtype).expand(input.shape[0], 2, 3)
+    def _warped(self, input: Tensor, params: dict[str, Tensor], mode: str) -> Tensor:
+        # kornia passes the whole batch, even if it chose none, and keeps the results of those that it chose.
+        chosen = params["batch_prob"] > 0.5
+        if not chosen.any():
+            return input
+        rotation, shear = params["rotation"][chosen], params["shear"][chosen]
+        rows = torch.stack([rotation.cos(), shear.tan() - rotation.sin(), torch.zeros_like(rotation)], dim=1)
+        columns = torch.stack([rotation.sin(), rotation.cos(), torch.zeros_like(rotation)], dim=1)
+        matrices = torch.stack([rows, columns], dim=1)
         # `grid_sample` takes (x, y) in -1 to 1, hence displacements in units of half the side.
-        grid = F.affine_grid(identity, list(input.shape), align_corners=False)
-        return F.grid_sample(input, grid + field, mode=mode, padding_mode="zeros", align_corners=False)
+        grid = F.affine_grid(matrices, [len(matrices), *input.shape[1:]], align_corners=False)
+        field = F.interpolate(params["field"][chosen], input.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
+        result = input.clone()
+        result[chosen] = F.grid_sample(input[chosen], grid + field, mode, padding_mode="zeros", align_corners=False)
+        return result
+
+
+@contextmanager
+def seeded(seed: int, images: Tensor) -> Iterator[None]:
+    """Seed PyTorch's generators, and leave those of the processor and of the images' device as they were afterwards."""
+    device = images.device
+    own = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(own, device_type=device.type if own else "cuda"):
+        torch.manual_seed(seed)
+        yield
+
+
+def identity_of(input: Tensor) -> Tensor:
+    """Return a matrix (N, 3, 3) for kornia that leaves every image of a batch where it is."""
+    return torch.eye(3, device=input.device, dtype=input.dtype).expand(input.shape[0], 3, 3)
 
 
 class Augmentation:
@@ -142,9 +216,7 @@ class Augmentation:
         self._without = without
         # Geometry applies to images and masks alike, exposure to images only, hence two chains.
         self._turn = K.AugmentationSequential(
-            K.RandomHorizontalFlip(p=0.5),
-            K.RandomVerticalFlip(p=0.5),
-            K.RandomRotation90((0, 3), p=1.0),
+            Turn(),
             *self._warps(),
             data_keys=["input", "mask"],
         )
@@ -155,7 +227,7 @@ class Augmentation:
         if s == 0:
             return ()
         # No scaling: the scale of a crop is drawn before cutting, where pixels beyond its edge are still available.
-        return (K.RandomAffine(degrees=20 * s, shear=(-8 * s, 8 * s), p=0.3 * s), CoarseElastic(p=0.3 * s))
+        return (Warp(degrees=20 * s, shear=8 * s, p=0.5 * s),)
 
     def _exposures(self) -> Sequence[Any]:
         s = self.strength
@@ -175,33 +247,48 @@ class Augmentation:
 
         Equal seeds give equal batches.
         """
+        images, warped = self.warp(crops, seed)
+        return self.expose(images, seed), warped
+
+    def warp(self, crops: Sequence[Crop], seed: int) -> tuple[Tensor, list[Crop]]:
+        """Turn and deform a batch; return images (N, C, S, S) and crops whose labels follow them."""
         images = torch.from_numpy(np.stack([crop.image for crop in crops]))
         # Float because kornia warps floats; ids are exact up to 2^24, and interpolated by nearest neighbour.
         masks = torch.from_numpy(np.stack([(crop.labels, crop.reviewed) for crop in crops]).astype(np.float32))
-        # All draws are on the CPU, so no state of a GPU needs saving.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed, images):
             images, masks = self._turn(images, masks)
-            # kornia expects images from 0 to 1.
-            images = self._expose(images.clamp(0, BRIGHTEST) / BRIGHTEST) * BRIGHTEST
-            images = self._camera(images)
         warped = [
             replace(crop, labels=mask[0].astype(np.int32), reviewed=mask[1] > 0.5)
             for crop, mask in zip(crops, masks.numpy(), strict=True)
         ]
         return images, warped
 
+    def expose(self, images: Tensor, seed: int) -> Tensor:
+        """Photograph a batch (N, C, S, S) again, on the device that it is on."""
+        # Not the draws of the geometry over again: what is turned must not always be blurred as well.
+        with seeded(seed + 1, images):
+            # kornia expects images from 0 to 1.
+            images = self._expose(images.clamp(0, BRIGHTEST) / BRIGHTEST) * BRIGHTEST
+            return self._camera(images)
+
     def _camera(self, images: Tensor) -> Tensor:
         """Apply gain, offset and read noise: nuclei may fill the range, exceed it, or barely rise above the noise."""
         s = self.strength
         shape = (images.shape[0], 1, 1, 1)
+
+        def uniform(low: float, high: float) -> Tensor:
+            return torch.empty(shape, device=images.device).uniform_(low, high)
+
+        def happens(probability: float) -> Tensor:
+            return torch.rand(shape, device=images.device) < probability
+
         # exp(-0.9) = 0.4 to exp(0.7) = 2: the percentiles that normalise a plane fall short of its nuclei, or beyond
         # them, depending on how much of it they cover.
-        gain = torch.exp(torch.empty(shape).uniform_(-0.9, 0.7) * s)
+        gain = torch.exp(uniform(-0.9, 0.7) * s)
         # Far above 1, as a single bright nucleus is in a plane that holds too few to move the upper percentile.
-        lone = torch.rand(shape) < 0.1 * s
-        gain = torch.where(lone, gain * torch.exp(torch.empty(shape).uniform_(0, 2.5)), gain)
-        offset = torch.empty(shape).uniform_(-0.15, 0.15) * s
+        lone = happens(0.1 * s)
+        gain = torch.where(lone, gain * torch.exp(uniform(0, 2.5)), gain)
+        offset = uniform(-0.15, 0.15) * s
         # Normalisation caps noise at 1 / NOISE_MULTIPLE of the range; a fifth more allows for its own error.
-        noise = torch.empty(shape).uniform_(0, 1.2 / NOISE_MULTIPLE) * (torch.rand(shape) < 0.4 * s)
+        noise = uniform(0, 1.2 / NOISE_MULTIPLE) * happens(0.4 * s)
         return images * gain + offset + noise * torch.randn_like(images)

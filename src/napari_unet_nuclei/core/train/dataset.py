@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +86,8 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress, 
     """
     samples: list[Sample] = []
     without_ids, sharing, sparse = [], [], []
-    for number, entry in enumerate(entries):
+    for number, (entry, planes) in enumerate(zip(entries, _read_ahead(entries, form), strict=True)):
         progress.report(Advanced(number / len(entries), f"reading image {number + 1} of {len(entries)}"))
-        planes = read_planes(entry, form)
         kept = [one for one, found in planes if unlabelled or len(planes) == 1 or found.labels.any()]
         samples += kept
         if len(kept) < len(planes):
@@ -110,6 +111,16 @@ def read_entries(entries: Sequence[Entry], form: InputForm, progress: Progress, 
         progress.report(Notice(f"Masks of {_files(sharing)} share a few pixels, which went to the smaller nucleus."))
     progress.report(Advanced(1.0, f"{len(entries)} images read"))
     return tuple(samples)
+
+
+def _read_ahead(entries: Sequence[Entry], form: InputForm) -> Iterator[list[tuple[Sample, LabelsRead]]]:
+    """Read all images on all cores, and yield their planes in order."""
+    pool = ThreadPoolExecutor()
+    try:
+        yield from pool.map(partial(read_planes, form=form), entries)
+    finally:
+        # An unreadable image, or the user, ends the reading at once.
+        pool.shutdown(cancel_futures=True)
 
 
 def check_choice_of_channel(images: Iterable[Path], channel: str) -> None:

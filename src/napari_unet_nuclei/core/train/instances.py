@@ -66,11 +66,16 @@ class Targets:
     weight: Tensor
 
     @staticmethod
-    def stack(maps: Sequence[TargetMaps], device: str) -> Targets:
+    def stack(maps: Sequence[TargetMaps]) -> Targets:
         """Stack the targets of several crops of the same shape."""
         names = ("foreground", "border", "distance", "size", "weight")
         arrays = (np.stack([getattr(one, name)[None] for one in maps]) for name in names)
-        return Targets(*(torch.from_numpy(array).to(device) for array in arrays))
+        return Targets(*(torch.from_numpy(array) for array in arrays))
+
+    def to(self, device: str) -> Targets:
+        """Move all maps to a device."""
+        maps = (self.foreground, self.border, self.distance, self.size, self.weight)
+        return Targets(*(one.to(device) for one in maps))
 
 
 @dataclass(frozen=True)
@@ -97,13 +102,13 @@ class InstanceTask:
         crop = cut_crop(sample, side, scale, rng, self.stains(strength))
         return add_fill(crop, rng) if rng.random() < FILL_SHARE * strength else crop
 
-    def targets(self, crops: Sequence[Crop], device: str) -> Targets:
+    def targets(self, crops: Sequence[Crop]) -> Targets:
         """Encode the target maps."""
         maps = [
             encode_labels(crop.labels, self.card.diameter, crop.diameters, crop.reviewed, OUTLINE_WEIGHTS[crop.kind])
             for crop in crops
         ]
-        return Targets.stack(maps, device)
+        return Targets.stack(maps)
 
     def loss(self, logits: Tensor, targets: Targets) -> Tensor:
         """Sum the losses of all heads."""

@@ -63,10 +63,10 @@ class SemanticTask:
         # Anywhere, not aimed at rare classes, so that the network learns how often each occurs.
         return cut_crop(sample, side, float(np.exp(rng.uniform(*np.log(SCALES)))), rng)
 
-    def targets(self, crops: Sequence[Crop], device: str) -> Tensor:
+    def targets(self, crops: Sequence[Crop]) -> Tensor:
         """Stack the classes, int64 (N, Y, X), `VOID` where unknown."""
         classes = np.stack([_known(crop.labels, crop.reviewed) for crop in crops])
-        return torch.from_numpy(classes.astype(np.int64)).to(device)
+        return torch.from_numpy(classes.astype(np.int64))
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy over pixels of known class; 0 if there are none."""

@@ -34,8 +34,8 @@ class Task(Protocol):
     def draw_crop(self, sample: Sample, side: int, strength: float, rng: np.random.Generator) -> Crop:
         """Cut a random square of ``side`` px at a random scale; ``strength`` is that of the augmentation."""
 
-    def targets(self, crops: Sequence[Crop], device: str) -> Any:
-        """Encode crops of equal side as training targets on a device."""
+    def targets(self, crops: Sequence[Crop]) -> Any:
+        """Encode crops of equal side as training targets, which have a method ``to`` for devices as Tensors have."""
 
     def loss(self, logits: Tensor, targets: Any) -> Tensor:
         """Compare network output (N, K, Y, X), float32, with targets; return a Tensor of shape ()."""
@@ -48,4 +48,4 @@ def loss_on(task: Task, network: UNet, crop: Crop) -> float:
     """Return the loss of a network, on the CPU and in evaluation mode, on one crop without augmentation."""
     with torch.inference_mode():
         logits = network(torch.from_numpy(crop.image)[None])
-    return float(task.loss(logits, task.targets([crop], "cpu")))
+    return float(task.loss(logits, task.targets([crop])))

@@ -24,6 +24,7 @@ from napari_unet_nuclei.core.model.registry import SUFFIX, load_model
 from napari_unet_nuclei.core.progress import Notice, Progress, Share, Silent
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import TrainSettings
+from napari_unet_nuclei.core.train.batches import batch_workers
 from napari_unet_nuclei.core.train.credits import check_credits, data_sources
 from napari_unet_nuclei.core.train.dataset import Samples, check_choice_of_channel, read_divided, read_unseen
 from napari_unet_nuclei.core.train.division import DataSet, Divided, divide
@@ -257,7 +258,8 @@ def train_model(request: TrainRequest, progress: Progress) -> Model:
     found = find_class_names([*training, *validation]) if form.classes and not form.classes.classes else ()
     card = request.card(base, form, _names(request, base, found))
     trainer = Trainer(card, request.settings, start_from(base, card.trainable) if base else None)
-    result = trainer.fit(training, validation, Share(progress, READ, TRAINED), files.checkpoint, files.history)
+    share, workers = Share(progress, READ, TRAINED), batch_workers(trainer.device)
+    result = trainer.fit(training, validation, share, files.checkpoint, files.history, workers)
     progress.report(Notice("Measuring the model on the validation images."))
     share = Share(progress, TRAINED, FINISHED)
     model = finish_model(result.network, card, validation, trainer.device, share, training)

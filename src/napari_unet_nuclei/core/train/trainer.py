@@ -6,11 +6,9 @@ import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +17,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_unet_nuclei.core.errors import NoSamplesError, TrainingDivergedError
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.model.device import Device, choose_device
+from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Advanced, EpochDone, Notice, Progress
 from napari_unet_nuclei.core.settings import TrainSettings
+from napari_unet_nuclei.core.train.batches import Batch, BatchSource
 from napari_unet_nuclei.core.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_history
 from napari_unet_nuclei.core.train.instances import InstanceTask
-from napari_unet_nuclei.core.train.samples import Sample, sampling_weights
+from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.semantic import SemanticTask
 from napari_unet_nuclei.core.train.task import Task
 
@@ -43,9 +42,6 @@ TRAINED = {"all": ("encoder", "up", "decoder", "heads"), "decoder": ("up", "deco
 
 Weights = tuple[Tensor, ...] | list[Tensor]
 
-Batch = tuple[Tensor, Any]
-"""Images, and the targets that the task encoded from their labels."""
-
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -55,48 +51,6 @@ class TrainResult:
     history: tuple[EpochDone, ...]
     steps: int  # done by the optimiser
     seconds: float
-
-
-class BatchSource:
-    """Prepares the next batch in a separate thread while the network trains on the current one."""
-
-    def __init__(self, samples: Sequence[Sample], task: Task, settings: TrainSettings, device: Device) -> None:
-        self.samples = samples
-        self.task = task
-        self.settings = settings
-        self.device = device
-        self.weights = sampling_weights(samples)
-        self.augmentation = task.augmentation(settings.augmentation)
-
-    def batch(self, step: int) -> Batch:
-        """Make the batch of a step; it depends on the step alone, so a run can be resumed anywhere."""
-        # A generator per step, not one for the run: its state would have to be saved, and a batch ahead be drawn again.
-        rng = np.random.default_rng((self.settings.seed, step))
-        chosen = rng.choice(len(self.samples), self.settings.batch, p=self.weights)
-        crops = [
-            self.task.draw_crop(self.samples[index], self.settings.crop, self.settings.augmentation, rng)
-            for index in chosen
-        ]
-        images, warped = self.augmentation(crops, seed=int(rng.integers(2**31)))
-        # As the network, else every convolution would convert its input; faster on CPUs and tensor cores alike.
-        layout = torch.channels_last
-        return images.to(self.device.name).to(memory_format=layout), self.task.targets(warped, self.device.name)
-
-    @contextmanager
-    def ahead(self, first: int) -> Iterator[Iterator[Batch]]:
-        """Yield batches from step ``first`` on, prepared one ahead."""
-        # A single thread for the arithmetic of crops: the network uses the others.
-        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-
-            def batches() -> Iterator[Batch]:
-                step = first
-                waiting: Future[Batch] = pool.submit(self.batch, step)
-                while True:
-                    current, step = waiting, step + 1
-                    waiting = pool.submit(self.batch, step)
-                    yield current.result()
-
-            yield batches()
 
 
 @contextmanager
@@ -149,12 +103,14 @@ class Trainer:
         progress: Progress,
         checkpoint: Path | None = None,
         history: Path | None = None,
+        workers: int = 0,
     ) -> TrainResult:
         """Train until steps, time or patience are exhausted, or the user asks to finish.
 
         The validation samples select the best epoch. ``checkpoint`` is written after every epoch, and resumed from if
-        it exists; ``history`` is a CSV with a row per epoch. Raises `TrainingDivergedError` if the loss is not finite
-        before the first epoch has ended, and `NoSamplesError` if either part is empty.
+        it exists; ``history`` is a CSV with a row per epoch. ``workers`` processes prepare batches, or a thread if 0.
+        Raises `TrainingDivergedError` if the loss is not finite before the first epoch has ended, and `NoSamplesError`
+        if either part is empty.
         """
         if not train or not validation:
             raise NoSamplesError("Training needs at least one image for training and one for validation.")
@@ -163,7 +119,7 @@ class Trainer:
         started = time.monotonic() - state.seconds
         source = BatchSource(train, self.task, self.settings, self.device)
         losses: list[float] = []
-        with one_thread_fewer(), source.ahead(state.step) as batches:
+        with one_thread_fewer(), source.ahead(state.step, workers) as batches:
             for batch in batches:
                 fraction = self._fraction(state.step, time.monotonic() - started)
                 # At least one step, however short the time, so that there is something to validate.

@@ -173,9 +173,10 @@ def test_the_file_with_the_network_needs_pytorch_alone(exported, monkeypatch):
         tiny_class_model(),
         tiny_model("two", TINY.model_copy(update={"in_channels": 2, "depth": 1})),
         tiny_model("old", CLASSIC.model_copy(update={"base_width": 2, "depth": 1})),
+        tiny_model("growing", Architecture(base_width=4, depth=2, growth=2.5)),
         tiny_model("t. 1", Architecture(base_width=2, depth=1, stem="full", upsampling="transposed")),
     ],
-    ids=["classes", "two channels", "classic", "a short name"],
+    ids=["classes", "two channels", "classic", "growing", "a short name"],
 )
 def test_every_kind_of_model_is_exported_and_reads_back(model, tmp_path):
     model = saved(tmp_path, model)

@@ -29,7 +29,9 @@ class Design:
 
     def width(self, level: int) -> int:
         """Channels of a level, 0 being the finest."""
-        return min(self.base_width * 2**level, self.max_width)  # type: ignore[no-any-return]
+        channels = self.base_width * self.growth**level  # type: ignore[operator]
+        rounded = int(channels) if self.growth == 2 or level == 0 else 8 * round(channels / 8)
+        return min(rounded, self.max_width)  # type: ignore[no-any-return, call-overload]
 
 
 class PublishedUNet(UNet):
