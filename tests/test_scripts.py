@@ -45,12 +45,17 @@ new GroovyShell(this.class.classLoader, new Binding(), configuration).evaluate(n
 """
 
 
+def channels_with_nuclei_last(channels: int) -> np.ndarray:
+    """An image (C, Y, X) whose other channels show nothing."""
+    empty = np.full_like(small_image(), 100)
+    return np.stack([*[empty] * (channels - 1), small_image()])
+
+
 @pytest.mark.skipif(not (shutil.which("java") and IMAGEJ.is_file()), reason="needs ImageJ, Debian's package imagej")
 @pytest.mark.parametrize(("channels", "more"), [(1, ""), (2, " channel=2")])
 def test_the_macro_brings_outlines_and_measurements_into_imagej(channels, more, tmp_path):
     image, macro = tmp_path / "my image.tif", tmp_path / "use.ijm"
-    empty = np.full_like(small_image(), 100)
-    tifffile.imwrite(image, np.stack([*[empty] * (channels - 1), small_image()]), imagej=True, metadata={"axes": "CYX"})
+    tifffile.imwrite(image, channels_with_nuclei_last(channels), imagej=True, metadata={"axes": "CYX"})
     names = {"image": image, "macro": SCRIPTS / "Segment_Nuclei.ijm", "program": PROGRAM, "folder": tmp_path}
     macro.write_text(USE_MACRO.format(**names, more=more))
     subprocess.run(["java", "-cp", IMAGEJ, "ij.ImageJ", "-batch", macro], check=True, timeout=120)
@@ -76,13 +81,14 @@ def test_the_macro_says_why_an_image_is_not_segmented(tmp_path):
 
 
 @pytest.mark.skipif(not (shutil.which("java") and GROOVY.is_file()), reason="needs Groovy, Debian's package groovy")
-@pytest.mark.parametrize("selected", ["null", "new Annotation()"])
-def test_the_script_imports_cells_into_qupath_by_stand_ins_for_its_methods(selected, tmp_path):
+@pytest.mark.parametrize(("selected", "channel"), [("null", ""), ("new Annotation()", "1")])
+def test_the_script_imports_cells_into_qupath_by_stand_ins_for_its_methods(selected, channel, tmp_path):
     image, script = tmp_path / "image.tif", tmp_path / "use.groovy"
-    tifffile.imwrite(image, small_image())
+    tifffile.imwrite(image, channels_with_nuclei_last(2 if channel else 1), imagej=True, metadata={"axes": "CYX"})
     names = {"image": image, "script": SCRIPTS / "segment_nuclei.groovy", "selected": selected, "folder": tmp_path}
     script.write_text(QUPATH.format(**names))
     options = [f"-Dnapari-unet-nuclei={PROGRAM}", "-Dnapari-unet-nuclei.cell=3px"]
+    options.append(f"-Dnapari-unet-nuclei.channel={channel}")
     subprocess.run(["java", *options, "-cp", GROOVY, "groovy.ui.GroovyMain", script], check=True, timeout=120)
     features = json.loads((tmp_path / "imported.json").read_text())["features"]
     assert features

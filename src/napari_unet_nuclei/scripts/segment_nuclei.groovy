@@ -8,6 +8,8 @@
 def PROGRAM = System.getProperty("napari-unet-nuclei", "napari-unet-nuclei")
 // "automatic", "bright" (nuclei on dark) or "dark" (nuclei on bright: H&E, IHC).
 def KIND = "automatic"
+// The channel with the nuclei, by its name or its number from 0; empty if the program is to find it.
+def CHANNEL = System.getProperty("napari-unet-nuclei.channel", "")
 // Grow nuclei by this distance into cells, for instance "5um"; empty for none.
 def CELL = System.getProperty("napari-unet-nuclei.cell", "")
 
@@ -18,6 +20,8 @@ def image = new File(uris[0])
 def out = java.nio.file.Files.createTempDirectory("napari-unet-nuclei").toFile()
 
 def command = [PROGRAM, "segment", image.path, "--out", out.path, "--kind", KIND, "--geojson", "--quiet"]
+if (CHANNEL)
+    command += ["--channel", CHANNEL]
 if (CELL)
     command += ["--cell", CELL]
 def parent = getSelectedObject()
