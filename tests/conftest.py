@@ -6,7 +6,6 @@ import gc
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,8 @@ import pytest
 from tests.helpers.recording import RecordingProgress
 
 # Read by napari and PyTorch when they are first imported, hence here and not in a fixture.
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-settings-")) / "settings.yaml")
+# Without a file napari keeps its settings in memory; with one it writes them several times for each window.
+os.environ["NAPARI_CONFIG"] = ""
 os.environ.setdefault("NAPARI_STRICT_QT", "raise")
 # One thread: on images as small as the tests', more of them cost several times as much as they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -135,20 +135,26 @@ def own_folders(
     if request.node.get_closest_marker("gui"):
         import napari.settings
 
-        request.getfixturevalue("manifests_read_once")
+        request.getfixturevalue("plugins_read_once")
         # As napari's own fixture plugin_settings does, which would hide the installed plugins as well.
         monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "napari-settings" / "settings.yaml"))
         monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
 
 
 @pytest.fixture(scope="session")
-def manifests_read_once() -> Iterator[None]:
-    """Read the manifests of all installed plugins once; napari has them read twice for each of its windows."""
+def plugins_read_once() -> Iterator[None]:
+    """Read the manifests of all installed plugins once, and make the classes of their settings once.
+
+    napari has manifests read twice for each of its windows, and makes classes anew for each test's empty settings.
+    """
+    import napari.settings
     from npe2 import PluginManifest
 
     found = list(PluginManifest.discover())
+    kinds = cache(napari.settings.plugin_configuration_generator)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PluginManifest, "discover", lambda paths=(): iter(found))
+        patch.setattr(napari.settings, "plugin_configuration_generator", kinds)
         yield
 
 

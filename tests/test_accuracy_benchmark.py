@@ -12,7 +12,7 @@ from benchmarks import accuracy
 from napari_unet_nuclei.core.errors import NoSamplesError
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.labels.metrics.overlaps import IOU_THRESHOLDS, MatchCounts
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
+from tests.helpers.samples import fluorescent_nuclei, stained_tissue
 
 DRAWN = fluorescent_nuclei(0, (160, 160), 18.0, 12)
 

@@ -9,8 +9,8 @@ from tifffile import imwrite
 
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, two_channels
 from tests.helpers.program import run
+from tests.helpers.samples import fluorescent_nuclei, two_channels
 from tests.helpers.tiny import TINY, tiny_network
 
 

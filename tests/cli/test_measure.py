@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.classify.class_file import write_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
-from napari_unet_nuclei.core.samples import synthetic
+from tests.helpers import samples
 
 LABELS = np.zeros((20, 30), np.int32)
 LABELS[2:8, 2:8] = 1
@@ -110,7 +110,7 @@ def test_the_pixel_size_of_an_image_serves_labels_without_one(tmp_path):
 
 
 def test_rows_of_a_stack_name_their_plane(tmp_path):
-    sample = synthetic.z_stack()
+    sample = samples.z_stack()
     tifffile.imwrite(tmp_path / "stack.ome.tif", sample.image, metadata={"axes": "ZYX"})
     tifffile.imwrite(tmp_path / "labels.ome.tif", sample.labels, metadata={"axes": "ZYX"})
     written = run(tmp_path / "labels.ome.tif", tmp_path / "stack.ome.tif", "--planes", "each").stdout
@@ -178,7 +178,7 @@ def test_an_image_is_required(labels):
 
 
 def test_stains_of_tissue_are_measured_beside_its_colours(labels, tmp_path):
-    tissue = synthetic.stained_tissue(shape=(20, 30), diameter=8.0, count=4).image
+    tissue = samples.stained_tissue(shape=(20, 30), diameter=8.0, count=4).image
     iio.imwrite(tmp_path / "he.png", tissue)
     result = run(labels, tmp_path / "he.png")
     assert result.exit_code == 0, result.output
@@ -280,7 +280,7 @@ def test_spots_are_found_in_a_channel_by_name_and_size(labels, tmp_path):
 
 
 def test_nuclei_that_keep_their_number_from_plane_to_plane_are_volumes(tmp_path):
-    sample = synthetic.z_stack()
+    sample = samples.z_stack()
     sizes = {"PhysicalSizeX": 0.33, "PhysicalSizeY": 0.33, "PhysicalSizeZ": 1.0}
     tifffile.imwrite(tmp_path / "stack.ome.tif", sample.image, metadata={"axes": "ZYX", **sizes})
     tifffile.imwrite(tmp_path / "labels.ome.tif", sample.labels, metadata={"axes": "ZYX", **sizes})

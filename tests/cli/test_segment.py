@@ -11,10 +11,10 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment import run as engine_module
 from tests.helpers.channel_files import write_metaxpress
 from tests.helpers.program import run, small_image, write_image
+from tests.helpers.samples import fluorescent_nuclei
 
 
 def test_a_file_gets_labels_a_table_and_a_record(tmp_path):

@@ -13,9 +13,9 @@ import tifffile
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.io.read import read_image
-from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from tests.helpers.block_images import write_image as write_store
 from tests.helpers.program import run, small_image, write_image
+from tests.helpers.samples import stained_tissue
 
 
 def write_channels(path: Path, *names: str) -> Path:

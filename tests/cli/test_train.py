@@ -9,10 +9,10 @@ import pytest
 
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.registry import load_model
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.train import fitting
 from napari_unet_nuclei.core.train.train_model import TrainingFiles
 from tests.helpers.program import run
+from tests.helpers.samples import fluorescent_nuclei
 
 SMALL = ("--base-width", 2, "--depth", 1, "--batch", 1, "--crop", 32, "--steps", 2, "--epoch-steps", 1)
 

@@ -9,8 +9,8 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.labels.measure.volumes import measure_volumes
 from napari_unet_nuclei.core.pieces import pieces_of
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.tracking.track import track
+from tests.helpers.samples import fluorescent_nuclei
 
 SAMPLE = fluorescent_nuclei(0, (64, 80), 14.0, 6)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from napari_unet_nuclei import FileRecord, NucleusClasses, read_image, segment_folder, write_classes
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from tests.helpers.samples import fluorescent_nuclei
 
 
 def drawn(seed: int) -> np.ndarray:

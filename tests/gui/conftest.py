@@ -87,6 +87,19 @@ def squares() -> tuple[SegmentRequest, SegmentResult]:
 
 
 @pytest.fixture
+def modest_viewer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A viewer without a window, which opens at once, in the proxy by which napari keeps plugins off what is private.
+
+    For tests of a dock that look at nothing outside it.
+    """
+    from napari.components import ViewerModel
+    from napari.utils._proxies import PublicOnlyProxy
+
+    monkeypatch.setenv("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "True")
+    return PublicOnlyProxy(ViewerModel())
+
+
+@pytest.fixture
 def open_bench(make_napari_viewer_proxy, qtbot) -> Callable[..., Any]:
     """Open a window on a segmented image, or a stack, with the dock *Correct nuclei*; gives a `Bench`."""
     from napari_unet_nuclei.gui.correct.dock import CorrectDock

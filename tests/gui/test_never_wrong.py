@@ -13,13 +13,13 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder, list_corrections
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.correct.dock import CorrectDock
 from napari_unet_nuclei.gui.correct.overlay import OVERLAY
 from napari_unet_nuclei.gui.finetune.rows import suggest_rows
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox
 from tests.helpers.correcting import Bench, segmented
+from tests.helpers.samples import fluorescent_nuclei
 
 LONG = 60_000
 """Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""

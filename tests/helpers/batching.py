@@ -8,9 +8,9 @@ import imageio.v3 as iio
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox
 
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.batch.dock import BatchDock
 from napari_unet_nuclei.gui.batch.table import ACTION, IMAGE
+from tests.helpers.samples import fluorescent_nuclei
 
 LONG = 60_000
 """Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""
@@ -26,12 +26,9 @@ def write_folder(folder: Path) -> Path:
     return folder
 
 
-def open_dock(viewer) -> BatchDock:
-    dock = BatchDock(viewer)
-    viewer.window.add_dock_widget(dock, name="Batch segment folder")
+def choose_model(dock: BatchDock) -> None:
     dock.form.model_picker.setValue("tiny")
     dock.form.size_form.control("diameter_auto").value = False
-    return dock
 
 
 def choose(qtbot, dock: BatchDock, images: Path | str, out: Path) -> None:

@@ -10,9 +10,9 @@ import zarr
 
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.settings import SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 IMAGE = fluorescent_nuclei(shape=(170, 220), diameter=22, count=26).image
 SETTINGS = SegmentSettings(device="cpu")

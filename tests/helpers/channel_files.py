@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 import zarr
 
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from tests.helpers.samples import fluorescent_nuclei
 
 GUID = "0A1B2C3D-4E5F-6789-ABCD-EF0123456789"
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from napari_unet_nuclei.core.corrections.correction import Correction
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from tests.helpers.drawn import discs
+from tests.helpers.samples import fluorescent_nuclei
 
 LABELS = discs((40, 50), (12, 12, 6), (25, 30, 8)) * 5
 REVIEWED = np.zeros((40, 50), bool)

@@ -7,7 +7,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from tests.helpers.samples import fluorescent_nuclei
 
 
 def write_folders(folder: Path, *names: str, binary: bool = False) -> Path:

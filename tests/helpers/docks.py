@@ -7,9 +7,12 @@ import inspect
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
+from typing import Any, TypeVar
 
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.dock import Dock
+
+DockType = TypeVar("DockType", bound=Dock)
 
 DOCKS = ("segment", "measure", "correct", "follow", "models", "finetune", "batch", "evaluate")
 
@@ -23,6 +26,21 @@ def dock_class(name: str) -> type[Dock]:
         if inspect.isclass(one) and issubclass(one, Dock) and one.__module__ == module.__name__
     ]
     return kind
+
+
+def show_alone(qtbot, dock: DockType, viewer: Any) -> DockType:
+    """Show a dock without a window around it, as wide as beside an image.
+
+    Tell it of layers that come and go, as napari's window tells its docks.
+    """
+    qtbot.addWidget(dock)
+    if hasattr(dock, "reset_choices"):
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(dock.reset_choices)
+    dock.resize(380, 800)
+    dock.show()
+    return dock
 
 
 def job_done(qtbot, panel: JobPanel) -> AbstractContextManager:

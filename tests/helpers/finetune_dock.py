@@ -8,10 +8,11 @@ from qtpy.QtCore import Qt
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder
 from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.finetune.dock import FinetuneDock
+from tests.helpers.docks import show_alone
+from tests.helpers.samples import fluorescent_nuclei
 
 LONG = 90_000
 """Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""
@@ -20,7 +21,15 @@ LONG = 90_000
 QUICK = FinetuneSettings().changed(steps=2, epoch_steps=1, rehearsal=False, device="cpu")
 
 
+def show_dock(qtbot, viewer) -> FinetuneDock:
+    """Show the dock without a window around it."""
+    dock = show_alone(qtbot, FinetuneDock(viewer), viewer)
+    rest(qtbot, dock)
+    return dock
+
+
 def open_dock(qtbot, viewer) -> FinetuneDock:
+    """Open the dock in a napari window."""
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune")
     rest(qtbot, dock)
     return dock

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from napari_unet_nuclei.core.model.packages.arrays import array_bytes
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from tests.helpers.onnx_graphs import glowing_graph
+from tests.helpers.samples import fluorescent_nuclei
 
 Description = dict[str, Any]
 

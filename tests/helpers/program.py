@@ -9,7 +9,7 @@ import numpy as np
 from typer.testing import CliRunner, Result
 
 from napari_unet_nuclei.cli import app
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from tests.helpers.samples import fluorescent_nuclei
 
 
 def run(*arguments: object) -> Result:

@@ -15,11 +15,11 @@ from napari_unet_nuclei.core.image.tiling import Tiling, plan_tiles, round_up
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.model.architecture import Architecture
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import predict_plane
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.effort import some_examples
+from tests.helpers.samples import fluorescent_nuclei
 from tests.helpers.tiny import FLOAT32, GREY, tiny_model
 
 STRIDES = st.sampled_from([1, 2, 8, 16, 32])

@@ -19,11 +19,11 @@ from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.model.file import Model, save_model
 from napari_unet_nuclei.core.model.registry import BEST, BUNDLED, ModelRegistry, load_model
 from napari_unet_nuclei.core.progress import Cancelled, Notice, Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from tests.helpers.corrections import nuclei_in_a_row
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import fluorescent_nuclei
 from tests.helpers.tiny import TINY, tiny_network
 
 SETTINGS = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, device="cpu")

@@ -16,11 +16,11 @@ from napari_unet_nuclei.core.finetune.from_layers import finetune_corrections, s
 from napari_unet_nuclei.core.finetune.request import CorrectionsRequest
 from napari_unet_nuclei.core.finetune.undecided import list_undecided
 from napari_unet_nuclei.core.progress import Cancelled, Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.reading import InputForm
 from tests.helpers.corrections import drawn_correction
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import fluorescent_nuclei
 from tests.helpers.tiny import write_tiny_model
 
 SETTINGS = FinetuneSettings().changed(steps=2, epoch_steps=2, rehearsal=False, device="cpu")

@@ -12,9 +12,9 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ import tifffile
 from napari_unet_nuclei.core.errors import OutputFileError
 from napari_unet_nuclei.core.folder.one_image import DiskFullError
 from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 HELPERS = Path(__file__).parents[2] / "helpers"
 

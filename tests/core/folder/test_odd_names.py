@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 SETTINGS = SegmentSettings().changed(diameter=24.0, device="cpu")
 NAMES = {b"caf\xe9.png": r"caf\xe9.png", b"a\rb.png": r"a\rb.png", "naïve.png".encode(): "naïve.png"}

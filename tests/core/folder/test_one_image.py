@@ -12,10 +12,10 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.progress import Cancelled
-from napari_unet_nuclei.core.samples.synthetic import two_channels
 from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.segment.template import RequestTemplate, chosen_plane
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from tests.helpers.samples import two_channels
 
 
 @pytest.fixture

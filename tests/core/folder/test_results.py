@@ -20,9 +20,9 @@ from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.write import PROVENANCE_KEY
 from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, Architecture
 from napari_unet_nuclei.core.model.card import ModelCard
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei, stained_tissue
 
 SETTINGS = SegmentSettings().changed(diameter=24.0)
 SIZE = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}

@@ -17,9 +17,9 @@ import tifffile
 import zarr
 
 from napari_unet_nuclei.core.folder.run import LOCK, NUMBER_FORMAT, segment_files
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 HELPERS = Path(__file__).parents[2] / "helpers"
 

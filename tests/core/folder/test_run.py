@@ -9,9 +9,9 @@ from napari_unet_nuclei.core.executors.executors import Serial
 from napari_unet_nuclei.core.folder.large_image import BlockSettings
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.progress import Cancelled
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 TEMPLATE = RequestTemplate(SegmentSettings().changed(diameter=24.0))
 

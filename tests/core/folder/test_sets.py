@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.folder.run import segment_files
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
 from tests.helpers.ome_sets import DrawnImage, positions, write_set
+from tests.helpers.samples import fluorescent_nuclei
 
 FIELDS = [fluorescent_nuclei(seed, (96, 96), 20.0, 5).image for seed in range(3)]
 

@@ -13,9 +13,9 @@ from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.labels.classify.class_file import write_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 TEMPLATE = RequestTemplate(SegmentSettings().changed(diameter=24.0))
 

@@ -15,7 +15,7 @@ from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.kind import colour_light, possible_looks
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
-from napari_unet_nuclei.core.samples.synthetic import stained_tissue
+from tests.helpers.samples import stained_tissue
 
 
 def channels(*names: str, colours: tuple[str, ...] = ()) -> ImageSource:

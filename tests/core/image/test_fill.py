@@ -8,7 +8,7 @@ from skimage.transform import rotate
 
 from napari_unet_nuclei.core.image.fill import find_fill, near_fill
 from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
-from napari_unet_nuclei.core.samples.synthetic import stained_tissue
+from tests.helpers.samples import stained_tissue
 
 LIGHT = draw_nuclei((200, 240), 24, 40, np.random.default_rng(3))[0]
 

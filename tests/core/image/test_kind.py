@@ -13,7 +13,7 @@ from napari_unet_nuclei.core.image.kind import (
 from napari_unet_nuclei.core.image.plane import PlaneLook, Signal
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
-from napari_unet_nuclei.core.samples.synthetic import immunohistochemistry, stained_tissue
+from tests.helpers.samples import immunohistochemistry, stained_tissue
 
 TWO_SIGNALS = NetworkInputs(("nuclei", "density"), 2)
 AS_THEY_ARE = NetworkInputs((), 3)

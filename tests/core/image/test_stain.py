@@ -12,7 +12,7 @@ from napari_unet_nuclei.core.image.stain import (
     optical_density,
     stain_density,
 )
-from napari_unet_nuclei.core.samples.synthetic import stained_tissue
+from tests.helpers.samples import stained_tissue
 
 
 def picture_of(amounts: tuple[float, float, float]) -> np.ndarray:

@@ -8,10 +8,10 @@ from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.model.architecture import CLASS_HEADS, CLASSIC
 from napari_unet_nuclei.core.model.file import save_model
 from napari_unet_nuclei.core.progress import Cancelled
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.segment import run
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import fluorescent_nuclei, stained_tissue
 from tests.helpers.small_device import GRAPHICS, small_device
 from tests.helpers.tiny import CLASS_NAMES, FLOAT32, TINY_CLASSES, tiny_class_model
 

@@ -13,13 +13,13 @@ from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
 from napari_unet_nuclei.core.samples.drawing import camera, draw_nuclei
-from napari_unet_nuclei.core.samples.synthetic import immunohistochemistry, stained_tissue
 from napari_unet_nuclei.core.segment import automatic_size
 from napari_unet_nuclei.core.segment.automatic_size import find_scale, predict_sized
 from napari_unet_nuclei.core.segment.evidence import AREA, ChosenLook, choose_look
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import immunohistochemistry, stained_tissue
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment import automatic_size
 from napari_unet_nuclei.core.segment.automatic_size import find_scale, predict_sized
 from napari_unet_nuclei.core.segment.network_runner import NetworkRunner
 from napari_unet_nuclei.core.segment.predict import Grid, predict_plane
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import fluorescent_nuclei
 from tests.helpers.small_device import reader
 from tests.helpers.tiny import FLOAT32, GREY, tiny_model
 

@@ -11,13 +11,13 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.decode import TUNED, DecodeThresholds
 from napari_unet_nuclei.core.progress import Cancelled, Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment import fingerprint
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult, StackDecoder
 from napari_unet_nuclei.core.segment.run import run_segment, segment
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.core.settings import SegmentSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 IMAGE = np.stack([fluorescent_nuclei(seed=seed, shape=(120, 110), diameter=22, count=10).image for seed in (0, 1)])
 

@@ -8,12 +8,12 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.model.card import Thresholds
 from napari_unet_nuclei.core.model.file import Model, save_model
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.segment import nuclei
 from napari_unet_nuclei.core.segment import result as results
 from napari_unet_nuclei.core.segment.predict import thresholds_at
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import fluorescent_nuclei, stained_tissue
 
 NUCLEI = fluorescent_nuclei(shape=(150, 170), diameter=22, count=16)
 IMAGE, TRUTH = NUCLEI.image, NUCLEI.labels

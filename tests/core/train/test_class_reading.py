@@ -10,11 +10,11 @@ from PIL import Image as Picture
 from napari_unet_nuclei.core.classes.coding import ClassCoding
 from napari_unet_nuclei.core.errors import DatasetError
 from napari_unet_nuclei.core.image.kind import NetworkInputs
-from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from napari_unet_nuclei.core.samples.synthetic_classes import cell_classes
 from napari_unet_nuclei.core.train.dataset import read_dataset, read_planes
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm, LabelsRead, count_channels
+from tests.helpers.samples import stained_tissue
 
 CELLS = cell_classes(0, (48, 64), 14.0)
 

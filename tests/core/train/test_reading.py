@@ -13,11 +13,11 @@ from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue, two_channels
 from napari_unet_nuclei.core.train.dataset import read_entries, read_planes
 from napari_unet_nuclei.core.train.layouts import Entry
 from napari_unet_nuclei.core.train.reading import InputForm
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import fluorescent_nuclei, stained_tissue, two_channels
 
 SHAPE = (48, 64)
 WHOLE = (0, 48, 0, 64)

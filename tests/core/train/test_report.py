@@ -6,9 +6,9 @@ from napari_unet_nuclei.core.model.card import DataSource, ModelCard, TrainingRe
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import EpochDone, Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.train.report import SHOWN, Example, as_seen, nuclei_examples, write_report
 from napari_unet_nuclei.core.train.samples import Sample
+from tests.helpers.samples import fluorescent_nuclei
 
 HISTORY = [EpochDone(n, 2 / n, 2.5 / n, {"foreground IoU": 0.1 * n, "AP@0.5": 0.09 * n}) for n in range(1, 6)]
 

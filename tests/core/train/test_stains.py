@@ -7,7 +7,6 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks, stained_signals
 from napari_unet_nuclei.core.image.sample import PlaneSample
 from napari_unet_nuclei.core.image.stain import DAB, STAIN_VECTORS, optical_density, stain_density
-from napari_unet_nuclei.core.samples.synthetic import stained_tissue
 from napari_unet_nuclei.core.train import stains
 from napari_unet_nuclei.core.train.samples import Crop, Sample, add_fill, cut_crop
 from napari_unet_nuclei.core.train.stains import (
@@ -18,6 +17,7 @@ from napari_unet_nuclei.core.train.stains import (
     restained,
     sampled_picture_rows,
 )
+from tests.helpers.samples import stained_tissue
 
 TISSUE = stained_tissue(shape=(128, 128), count=40)
 PICTURE = np.moveaxis(TISSUE.image, -1, 0)

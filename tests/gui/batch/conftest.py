@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from napari_unet_nuclei.gui.batch.dock import BatchDock
-from tests.helpers.batching import open_dock, write_folder
+from tests.helpers.batching import choose_model, write_folder
+from tests.helpers.docks import show_alone
 
 
 @pytest.fixture
@@ -16,10 +17,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy()
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
-def dock(viewer) -> BatchDock:
-    return open_dock(viewer)
+def dock(qtbot, viewer) -> BatchDock:
+    dock = show_alone(qtbot, BatchDock(viewer), viewer)
+    choose_model(dock)
+    return dock

@@ -19,12 +19,13 @@ from napari_unet_nuclei.core.executors import cluster
 from napari_unet_nuclei.core.executors.executors import Serial
 from napari_unet_nuclei.core.folder.dry_run import Prospect
 from napari_unet_nuclei.core.folder.record import FileRecord
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import BatchSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.batch.dock import BatchDock
 from napari_unet_nuclei.gui.batch.table import ACTION, IMAGE, NUCLEI, STATE, BatchTable, BatchTableModel
-from tests.helpers.batching import LONG, cell, choose, click, press, press_run
+from tests.helpers.batching import LONG, cell, choose, choose_model, click, press, press_run
+from tests.helpers.docks import show_alone
+from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -194,8 +195,7 @@ def test_choices_are_remembered(qtbot, viewer, dock, folder, tmp_path) -> None:
     dock.form.advanced_form.control("flips").value = True
     choose(qtbot, dock, folder / "a.png", tmp_path / "out")
     press_run(qtbot, dock)
-    second = BatchDock(viewer)
-    viewer.window.add_dock_widget(second)
+    second = show_alone(qtbot, BatchDock(viewer), viewer)
     choices = second.form.choices()
     assert (choices.images, choices.out, choices.stacks) == (
         str(folder / "a.png"),
@@ -253,7 +253,11 @@ def test_folder_and_report_open_with_one_click(qtbot, dock, folder, tmp_path, mo
     assert opened == [str(tmp_path / "out"), str(tmp_path / "out" / "report.html")]
 
 
-def test_closing_the_dock_does_not_lose_the_run(qtbot, viewer, dock, folder, tmp_path) -> None:
+def test_closing_the_dock_does_not_lose_the_run(qtbot, make_napari_viewer_proxy, folder, tmp_path) -> None:
+    viewer = make_napari_viewer_proxy()
+    dock = BatchDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Batch segment folder")
+    choose_model(dock)
     choose(qtbot, dock, folder, tmp_path / "out")
     press(qtbot, dock.job_panel.run_button)
     viewer.window.remove_dock_widget(dock)

@@ -12,10 +12,12 @@ from napari.layers import Image, Labels
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.folder import large_image
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.batch import job as batch_job
+from napari_unet_nuclei.gui.batch.dock import BatchDock
 from napari_unet_nuclei.gui.batch.table import ACTION, STATE
-from tests.helpers.batching import LONG, cell, choose, click, open_dock, press_run
+from tests.helpers.batching import LONG, cell, choose, choose_model, click, press_run
+from tests.helpers.docks import show_alone
+from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -149,7 +151,8 @@ def test_a_preview_shows_what_the_run_would_find_and_writes_nothing(qtbot, viewe
 def test_done_images_can_be_shown_before_any_run_of_this_window(qtbot, viewer, dock, folder, tmp_path) -> None:
     choose(qtbot, dock, folder / "a.png", tmp_path / "out")
     press_run(qtbot, dock)
-    second = open_dock(viewer)
+    second = show_alone(qtbot, BatchDock(viewer), viewer)
+    choose_model(second)
     choose(qtbot, second, folder / "a.png", tmp_path / "out")
     assert cell(second, "a.png", STATE).startswith("done before")
     click(qtbot, second, "a.png")

@@ -14,7 +14,6 @@ from napari_unet_nuclei.core.finetune.kept import chosen_kind
 from napari_unet_nuclei.core.finetune.undecided import MODEL, list_undecided, undecided_folder
 from napari_unet_nuclei.core.model.card import read_card
 from napari_unet_nuclei.core.model.registry import default_registry
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.finetune.dock import LEARN, RESULT, TRAINING, FinetuneDock
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.models.picker import ModelPicker
@@ -32,20 +31,34 @@ from tests.helpers.finetune_dock import (
     listed,
     open_dock,
     rest,
+    show_dock,
 )
+from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy()
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
 def dock(qtbot, viewer) -> FinetuneDock:
     remember(FinetuneChoices(QUICK, "tiny"))
-    return open_dock(qtbot, viewer)
+    return show_dock(qtbot, viewer)
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy):
+    """A viewer with its window."""
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def dock_in_window(qtbot, window) -> FinetuneDock:
+    remember(FinetuneChoices(QUICK, "tiny"))
+    return open_dock(qtbot, window)
 
 
 def press(qtbot, button: QWidget) -> None:
@@ -325,16 +338,16 @@ def test_finish_keeps_the_best_so_far(qtbot, viewer, dock):
     assert len(waiting(dock)) == 1
 
 
-def test_closing_the_dock_loses_nothing_and_the_next_one_offers_the_result(qtbot, viewer, dock):
-    _, labels = add_layers(viewer)
+def test_closing_the_dock_loses_nothing_and_the_next_one_offers_the_result(qtbot, window, dock_in_window):
+    _, labels = add_layers(window)
     mark_plane(labels)
-    rest(qtbot, dock)
-    press(qtbot, dock.job_panel.run_button)
-    viewer.window.remove_dock_widget(dock)
-    dock.close()
-    dock.deleteLater()
+    rest(qtbot, dock_in_window)
+    press(qtbot, dock_in_window.job_panel.run_button)
+    window.window.remove_dock_widget(dock_in_window)
+    dock_in_window.close()
+    dock_in_window.deleteLater()
     qtbot.waitUntil(lambda: len(list_undecided(undecided_folder(corrections_folder()))) == 1, timeout=LONG)
-    again = open_dock(qtbot, viewer)
+    again = open_dock(qtbot, window)
     assert again.tabs.tabText(RESULT) == "Result (1)"
     assert again.tabs.currentIndex() == LEARN
     assert again.result.undecided.result.name == "tiny fine-tuned"
@@ -489,10 +502,8 @@ def test_both_models_are_scored_on_reference_images_and_the_report_opens_in_a_br
 def test_what_was_chosen_is_remembered(qtbot, viewer, dock):
     settings = QUICK.changed(time=60.0, strength=0.8, learning_rate=0.0005, epochs=3)
     remember(FinetuneChoices(settings, "tiny", "/somewhere"))
-    viewer.window.remove_dock_widget(dock)
     dock.close()
-    dock.deleteLater()
-    again = open_dock(qtbot, viewer)
+    again = show_dock(qtbot, viewer)
     assert again.form.choices() == FinetuneChoices(settings, "tiny", "/somewhere")
     assert recall(FinetuneChoices).settings == settings
 
@@ -506,34 +517,34 @@ def test_the_curves_follow_the_theme(viewer, dock):
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_an_empty_tick_box_is_seen(qtbot, viewer, dock, theme):
-    viewer.theme = theme
+def test_an_empty_tick_box_is_seen(qtbot, window, dock_in_window, theme):
+    window.theme = theme
     for seed, name in enumerate(("DAPI", "GFP")):
-        add_layers(viewer, seed, name)
-    rest(qtbot, dock)
-    lines = dock.corrections.list
+        add_layers(window, seed, name)
+    rest(qtbot, dock_in_window)
+    lines = dock_in_window.corrections.list
     row = lines.visualItemRect(lines.topLevelItem(1))
     seen = lines.viewport().grab(QRect(0, row.top(), 20, row.height())).toImage()
     lightness = [seen.pixelColor(x, y).lightness() for x in range(seen.width()) for y in range(seen.height())]
     assert max(lightness) - min(lightness) > 60
-    viewer.theme = "dark"
+    window.theme = "dark"
 
 
-def test_a_long_name_in_a_sentence_does_not_widen_the_dock(qtbot, viewer, dock):
+def test_a_long_name_in_a_sentence_does_not_widen_the_dock(qtbot, window, dock_in_window):
     name = "0a7d30b252359a10fd298b638b90cb9ada3acced4e0c0e5a3692013f432ee4e9"
-    viewer.add_labels(np.ones((9, 9), np.int32), name=name)
-    press(qtbot, dock.corrections.add_button)
-    rest(qtbot, dock)
+    window.add_labels(np.ones((9, 9), np.int32), name=name)
+    press(qtbot, dock_in_window.corrections.add_button)
+    rest(qtbot, dock_in_window)
     said = f"Choose the image that '{name}' belongs to: several have its size."
-    assert dock.corrections.reason_label.toolTip() == said
-    dock.form.name_edit.setText(f"{name}/")
-    assert "cannot be a model's name" in dock.job_panel.status_label.toolTip()
-    assert dock.minimumSizeHint().width() <= 340
+    assert dock_in_window.corrections.reason_label.toolTip() == said
+    dock_in_window.form.name_edit.setText(f"{name}/")
+    assert "cannot be a model's name" in dock_in_window.job_panel.status_label.toolTip()
+    assert dock_in_window.minimumSizeHint().width() <= 340
 
 
-def test_the_dock_fits_beside_an_image_in_a_small_window(dock):
-    assert dock.minimumSizeHint().width() <= 340
-    assert dock.minimumSizeHint().height() <= 500
+def test_the_dock_fits_beside_an_image_in_a_small_window(dock_in_window):
+    assert dock_in_window.minimumSizeHint().width() <= 340
+    assert dock_in_window.minimumSizeHint().height() <= 500
 
 
 def test_every_control_has_a_tooltip(qtbot, viewer, dock):
@@ -598,10 +609,9 @@ def test_the_best_of_the_models_on_the_ticked_nuclei_is_started_from(qtbot, view
     assert dock.form.base_picker.note.text().startswith(f"Best of your models on these nuclei. '{best}' finds")
 
 
-def test_the_best_model_on_the_ticked_nuclei_is_proposed_until_the_user_chooses_one(qtbot, make_napari_viewer_proxy):
+def test_the_best_model_on_the_ticked_nuclei_is_proposed_until_the_user_chooses_one(qtbot, viewer):
     remember(FinetuneChoices(QUICK))
-    viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(qtbot, viewer)
+    dock = show_dock(qtbot, viewer)
     _, labels = add_layers(viewer)
     mark_plane(labels)
     rest(qtbot, dock)
@@ -614,18 +624,18 @@ def test_the_best_model_on_the_ticked_nuclei_is_proposed_until_the_user_chooses_
     assert not dock.form.awaits_proposal
 
 
-def test_keep_and_segment_again_leads_to_the_labels_of_the_new_model(qtbot, viewer, dock):
-    image, labels = add_layers(viewer)
+def test_keep_and_segment_again_leads_to_the_labels_of_the_new_model(qtbot, window, dock_in_window):
+    image, labels = add_layers(window)
     mark_plane(labels)
-    rest(qtbot, dock)
-    train(qtbot, dock)
-    press(qtbot, dock.result.again_button)
-    wait_for_end(qtbot, dock)
-    segment_dock = open_dock_by_name(viewer, SEGMENT)
+    rest(qtbot, dock_in_window)
+    train(qtbot, dock_in_window)
+    press(qtbot, dock_in_window.result.again_button)
+    wait_for_end(qtbot, dock_in_window)
+    segment_dock = open_dock_by_name(window, SEGMENT)
     assert segment_dock.form.model_picker.value() == "tiny fine-tuned"
     qtbot.waitUntil(lambda: not segment_dock.job_panel.is_running, timeout=LONG)
     assert segment_dock.session.live is not None, segment_dock.job_panel.status_label.text()
     live = segment_dock.session.live
     assert live.result.model == "tiny fine-tuned"
     assert live.image.layer_id == str(image.unique_id)
-    assert waiting(dock) == ()
+    assert waiting(dock_in_window) == ()

@@ -12,10 +12,10 @@ from napari.layers import Labels
 
 from napari_unet_nuclei.core.folder.plan import PlannedFile
 from napari_unet_nuclei.core.progress import Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.gui.saving import job
 from napari_unet_nuclei.gui.saving.job import KINDS, paths_of, save_job, take_down
+from tests.helpers.samples import fluorescent_nuclei
 
 LABELS = fluorescent_nuclei(0, (60, 70), 10.0, 8).labels
 

@@ -13,11 +13,12 @@ from napari.layers import Labels
 from qtpy.QtCore import Qt
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
 from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.settings.threshold_panel import NO_THRESHOLDS
+from tests.helpers.docks import show_alone
+from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model", "class_model")
 
@@ -56,14 +57,13 @@ def pixels() -> np.ndarray:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy(show=True)
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
-def dock(viewer) -> SegmentDock:
-    dock = SegmentDock(viewer)
-    viewer.window.add_dock_widget(dock, name="Segment nuclei")
+def dock(qtbot, viewer) -> SegmentDock:
+    dock = show_alone(qtbot, SegmentDock(viewer), viewer)
     dock.form.model_picker.setValue("brightness")
     return dock
 
@@ -153,8 +153,7 @@ def test_classes_are_saved_with_their_areas_as_they_were_painted(qtbot, viewer, 
 def test_classes_can_be_measured_like_any_labels(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels, name="DAPI")
     press_run(qtbot, dock)
-    measuring = MeasureDock(viewer)
-    viewer.window.add_dock_widget(measuring, name="Measure nuclei")
+    measuring = show_alone(qtbot, MeasureDock(viewer), viewer)
     [labels] = labels_of(viewer)
     qtbot.waitUntil(measuring.panel.run_button.isEnabled, timeout=LONG)
     qtbot.mouseClick(measuring.panel.run_button, Qt.MouseButton.LeftButton)

@@ -22,14 +22,14 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.frame import FRAME
-from tests.helpers.docks import mouse_event
+from tests.helpers.docks import mouse_event, show_alone
+from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -43,21 +43,28 @@ def pixels() -> np.ndarray:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy()
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
-def dock(viewer) -> SegmentDock:
-    return open_dock(viewer)
+def dock(qtbot, viewer) -> SegmentDock:
+    dock = show_alone(qtbot, SegmentDock(viewer), viewer)
+    choose_model(dock)
+    return dock
 
 
 def open_dock(viewer) -> SegmentDock:
+    """Open the dock in a napari window."""
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="Segment nuclei")
+    choose_model(dock)
+    return dock
+
+
+def choose_model(dock: SegmentDock) -> None:
     dock.form.model_picker.setValue("tiny")
     dock.form.size_form.control("diameter_auto").value = False
-    return dock
 
 
 def press_run(qtbot, dock: SegmentDock) -> None:
@@ -123,7 +130,9 @@ def test_cancel_adds_nothing(qtbot, viewer, dock, pixels) -> None:
     assert labels_of(viewer) == []
 
 
-def test_closing_the_dock_does_not_lose_the_run(qtbot, viewer, dock, pixels) -> None:
+def test_closing_the_dock_does_not_lose_the_run(qtbot, make_napari_viewer_proxy, pixels) -> None:
+    viewer = make_napari_viewer_proxy()
+    dock = open_dock(viewer)
     viewer.add_image(pixels)
     dock.job_panel.run_button.click()
     session = dock.session
@@ -188,7 +197,9 @@ def test_a_diameter_in_micrometres_needs_a_pixel_size(viewer, dock, pixels) -> N
     assert dock.job_panel.run_button.isEnabled()
 
 
-def test_the_picker_follows_the_layers(viewer, dock, pixels) -> None:
+def test_the_picker_follows_the_layers(make_napari_viewer_proxy, pixels) -> None:
+    viewer = make_napari_viewer_proxy()
+    dock = open_dock(viewer)
     first = viewer.add_image(pixels, name="first")
     assert dock.form.image_panel.layer.name == "first"
     viewer.add_image(pixels, name="second")
@@ -253,41 +264,6 @@ def test_the_current_view_is_what_is_on_the_screen(qtbot, make_napari_viewer_pro
     assert np.allclose(labels.data_to_world((0, 0)), (y0, x0))
     assert y0 > 0
     assert y0 < 60 < y1
-
-
-def test_what_is_in_view_of_a_large_image_comes_before_the_whole(
-    qtbot, make_napari_viewer_proxy, pixels, monkeypatch
-) -> None:
-    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.LARGE", 1)
-    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.IN_VIEW", 8000)
-    viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer)
-    layer = viewer.add_image(pixels, name="DAPI")
-    qtbot.waitUntil(lambda: layer.corner_pixels[1, 0] > 0)
-    shown = []
-
-    def note(answer) -> None:
-        names = [(one.name, one.data.size) for one in labels_of(viewer)]
-        shown.append((dock.foot.count_label.text(), dock.foot.busy_label.text(), names, answer.result.count))
-
-    dock.session.came_first.connect(note)
-    press_run(qtbot, dock)
-    [(count, busy, [(name, size)], found)] = shown
-    assert count == f"{found} in the middle of the view"
-    assert (busy, name) == ("the rest follows…", "DAPI (current view) labels")
-    assert 7000 < size <= 8000
-    assert found > 0
-    [labels] = labels_of(viewer)
-    assert np.array_equal(labels.data, segment(pixels, "tiny", diameter=22).labels)
-    assert dock.foot.count_label.text() == f"{labels.data.max()} nuclei"
-    assert dock.foot.busy_label.isHidden()
-    viewer.layers.remove(labels)
-    dock.session.came_first.connect(dock.job_panel.cancel)
-    dock.job_panel.run_button.click()
-    qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
-    assert len(shown) == 2
-    assert labels_of(viewer) == []
-    assert not dock.foot.isVisible()
 
 
 def test_sliders_act_on_the_view_of_an_image_that_is_too_large(
@@ -473,9 +449,7 @@ def test_sliders_keep_the_ids_of_unchanged_nuclei_and_tell_what_came_and_went(qt
     assert sorted(labels.features["label"]) == sorted(set(np.unique(labels.data)) - {0})
 
 
-def test_a_click_frames_a_nucleus_and_shows_its_values(qtbot, make_napari_viewer_proxy, pixels) -> None:
-    viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer)
+def test_a_click_frames_a_nucleus_and_shows_its_values(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels)
     press_run(qtbot, dock)
     [labels] = labels_of(viewer)
@@ -493,17 +467,15 @@ def test_a_click_frames_a_nucleus_and_shows_its_values(qtbot, make_napari_viewer
     assert not dock.foot.card.isVisible()
 
 
-def test_labels_are_outlines_until_a_button_or_a_key_says_otherwise(qtbot, make_napari_viewer_proxy, pixels) -> None:
-    viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer)
+def test_labels_are_outlines_until_a_button_or_a_key_says_otherwise(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels)
     press_run(qtbot, dock)
     [labels] = labels_of(viewer)
     assert labels.contour > 0
     qtbot.mouseClick(dock.result_panel.display.buttons["Filled"], Qt.MouseButton.LeftButton)
     assert (labels.contour, labels.visible) == (0, True)
-    dock.window().activateWindow()
-    qtbot.waitUntil(dock.window().isActiveWindow, timeout=LONG)
+    dock.activateWindow()
+    qtbot.waitUntil(dock.isActiveWindow, timeout=LONG)
     qtbot.keyClick(dock, Qt.Key.Key_O)
     assert not labels.visible
     qtbot.keyClick(dock, Qt.Key.Key_O)
@@ -519,16 +491,14 @@ def test_settings_are_remembered(qtbot, viewer, dock, pixels) -> None:
     remembered = recall(SegmentChoices)
     assert remembered.model == "tiny"
     assert remembered.settings.diameter == 31.5
-    again = SegmentDock(viewer)
-    viewer.window.add_dock_widget(again, name="Segment nuclei again")
+    again = show_alone(qtbot, SegmentDock(viewer), viewer)
     assert again.form.settings() == remembered.settings
     assert again.form.model_picker.value() == "tiny"
 
 
-def test_a_remembered_model_that_was_removed_gives_way_to_the_automatic_choice(viewer, dock) -> None:
+def test_a_remembered_model_that_was_removed_gives_way_to_the_automatic_choice(qtbot, viewer) -> None:
     remember(SegmentChoices(SegmentSettings(diameter=31.5), model="since removed"))
-    again = SegmentDock(viewer)
-    viewer.window.add_dock_widget(again, name="Segment nuclei again")
+    again = show_alone(qtbot, SegmentDock(viewer), viewer)
     assert again.form.model_picker.value() == AUTOMATIC
     assert again.form.settings().diameter == 31.5
 

@@ -1,4 +1,4 @@
-"""Kind of image, channels, and what is doubtful, in the dock *Segment nuclei*: with a window, and clicks."""
+"""Kind of image, channels, and what is doubtful, in the dock *Segment nuclei*: with clicks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei import segment
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei, stained_tissue
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.batch.choices import BatchChoices
 from napari_unet_nuclei.gui.segment.dock import NEITHER_WAY, PUT_BACK, SegmentDock
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
+from tests.helpers.docks import show_alone
+from tests.helpers.samples import fluorescent_nuclei, stained_tissue
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -32,19 +33,13 @@ BRIGHT = (DARK.max() - DARK).astype(np.uint16)
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy(show=True)
-
-
-def open_dock(viewer) -> SegmentDock:
-    dock = SegmentDock(viewer)
-    viewer.window.add_dock_widget(dock, name="Segment nuclei")
-    return dock
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
-def dock(viewer) -> SegmentDock:
-    dock = open_dock(viewer)
+def dock(qtbot, viewer) -> SegmentDock:
+    dock = show_alone(qtbot, SegmentDock(viewer), viewer)
     dock.form.model_picker.setValue("tiny")
     dock.form.size_form.control("diameter_auto").value = False
     return dock
@@ -125,7 +120,7 @@ def test_what_is_not_automatic_is_said_above_the_button_and_put_back_by_a_click(
 
 def test_a_remembered_kind_is_shown_and_not_held_against_what_an_image_evidently_is(qtbot, viewer) -> None:
     remember(SegmentChoices(SegmentSettings().changed(kind="brightfield", diameter=22), "tiny"))
-    dock = open_dock(viewer)
+    dock = show_alone(qtbot, SegmentDock(viewer), viewer)
     viewer.add_image(DARK)
     assert "dark nuclei on bright" in dock.choices_line.sentence.text()
     run(qtbot, dock)
@@ -142,7 +137,7 @@ def test_a_remembered_kind_is_shown_and_not_held_against_what_an_image_evidently
 
 def test_a_remembered_kind_that_fits_is_kept(qtbot, viewer) -> None:
     remember(SegmentChoices(SegmentSettings().changed(kind="brightfield", diameter=22), "tiny"))
-    dock = open_dock(viewer)
+    dock = show_alone(qtbot, SegmentDock(viewer), viewer)
     viewer.add_image(BRIGHT)
     run(qtbot, dock)
     assert dock.session.live.result.kind == dock.form.settings().kind == "brightfield"

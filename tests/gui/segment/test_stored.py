@@ -22,7 +22,6 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.ome_zarr import read_ome_zarr
 from napari_unet_nuclei.core.image.io.ome_zarr_labels import read_provenance
 from napari_unet_nuclei.core.progress import Event, Progress, Silent
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
@@ -31,6 +30,8 @@ from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.reproduce import stored_python_call
 from napari_unet_nuclei.gui.segment.stored_labels import stored_job
 from napari_unet_nuclei.gui.viewer.source_file import read_source_file
+from tests.helpers.docks import show_alone
+from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -41,14 +42,13 @@ PIXELS = fluorescent_nuclei().image[:160, :200]
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy()
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
-def dock(viewer) -> SegmentDock:
-    dock = SegmentDock(viewer)
-    viewer.window.add_dock_widget(dock, name="Segment nuclei")
+def dock(qtbot, viewer) -> SegmentDock:
+    dock = show_alone(qtbot, SegmentDock(viewer), viewer)
     dock.form.model_picker.setValue("tiny")
     dock.form.size_form.control("diameter_auto").value = False
     return dock

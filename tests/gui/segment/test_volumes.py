@@ -21,6 +21,7 @@ from napari_unet_nuclei.gui.segment.image_panel import PLANE, WHOLE
 from napari_unet_nuclei.gui.segment.reproduce import command_line
 from napari_unet_nuclei.gui.viewer.pairing import image_of
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
+from tests.helpers.docks import show_alone
 from tests.helpers.joining import same_up_to_numbers
 
 LONG = 60_000
@@ -29,14 +30,13 @@ PLACE = {"scale": (1.0, 0.25, 0.25), "units": ("um",) * 3, "axis_labels": ("z", 
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy()
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
-def dock(viewer) -> SegmentDock:
-    dock = SegmentDock(viewer)
-    viewer.window.add_dock_widget(dock)
+def dock(qtbot, viewer) -> SegmentDock:
+    dock = show_alone(qtbot, SegmentDock(viewer), viewer)
     viewer.add_image(TISSUE.image, name="tissue", **PLACE)
     dock.form.model_picker.setValue(AUTOMATIC)
     dock.form.size_form.setValue(SegmentSettings().changed(diameter=22))

@@ -18,11 +18,11 @@ from napari_unet_nuclei.core.image.io import zarr_store
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.read import read_header, read_image
 from napari_unet_nuclei.core.image.io.zarr_store import absolute, address
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.fingerprint import hash_image
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import SegmentSettings
 from tests.helpers.ome_zarr_files import PIXELS, described, write_store
+from tests.helpers.samples import fluorescent_nuclei
 from tests.helpers.served import served
 
 NUCLEI = fluorescent_nuclei(0, (150, 170), 20.0, 12).image

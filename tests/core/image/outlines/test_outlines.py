@@ -20,7 +20,7 @@ from napari_unet_nuclei.core.image.outlines import read as reading
 from napari_unet_nuclei.core.image.outlines.outline import DrawnLabels, enclosed
 from napari_unet_nuclei.core.image.outlines.read import holds_outlines, read_outlines
 from napari_unet_nuclei.core.labels.export.export import write_geojson, write_imagej_rois
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
+from tests.helpers.samples import fluorescent_nuclei
 
 WRITERS = {"a_rois.zip": write_imagej_rois, "a_nuclei.geojson": write_geojson}
 own_exports = pytest.mark.parametrize("name", WRITERS)

@@ -12,10 +12,10 @@ from napari_unet_nuclei.core.errors import SettingsError
 from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.labels.export.annotated import to_anndata, write_h5ad
 from napari_unet_nuclei.core.labels.measure.measure import measure
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, SegmentSettings
 from tests.helpers.program import run
+from tests.helpers.samples import fluorescent_nuclei
 
 anndata = pytest.importorskip("anndata")
 LABELS = np.zeros((12, 16), np.int32)

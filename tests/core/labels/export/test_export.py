@@ -22,8 +22,8 @@ from napari_unet_nuclei.core.labels.export.export import nuclei_in_parts, write_
 from napari_unet_nuclei.core.labels.export.trace import trace_polygons
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.labels.measure.surroundings import DrawnCells
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.core.settings import CellSettings
+from tests.helpers.samples import fluorescent_nuclei
 
 RING = np.array(
     [

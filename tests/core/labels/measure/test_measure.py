@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.measure import shapes
 from napari_unet_nuclei.core.labels.measure.measure import measure
 from napari_unet_nuclei.core.progress import Cancelled
-from napari_unet_nuclei.core.samples import synthetic
+from tests.helpers import samples
 
 TWO_NUCLEI = np.array(
     [
@@ -233,7 +233,7 @@ def test_progress_rises_to_one_and_cancelling_stops_at_the_next_report(recording
 
 
 def test_true_nuclei_of_a_sample_are_measured_in_both_channels():
-    sample = synthetic.two_channels()
+    sample = samples.two_channels()
     table = measure(sample.labels, dict(zip(sample.channel_names, sample.image, strict=True)))
     assert len(table) == len(np.unique(sample.labels)) - 1
     assert table["area_px"].sum() == (sample.labels > 0).sum()

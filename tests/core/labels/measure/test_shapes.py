@@ -10,8 +10,8 @@ from skimage.measure import label, regionprops_table
 from napari_unet_nuclei.core.labels.measure.shapes import Neighbours, Outlines, PlaneNuclei, solidities
 from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.samples.drawing import draw_nuclei
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from tests.helpers.drawn import discs, maps_of
+from tests.helpers.samples import fluorescent_nuclei
 
 
 def assert_as_in_skimage(labels: np.ndarray) -> None:
