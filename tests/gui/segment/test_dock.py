@@ -266,41 +266,6 @@ def test_the_current_view_is_what_is_on_the_screen(qtbot, make_napari_viewer_pro
     assert y0 < 60 < y1
 
 
-def test_what_is_in_view_of_a_large_image_comes_before_the_whole(
-    qtbot, make_napari_viewer_proxy, pixels, monkeypatch
-) -> None:
-    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.LARGE", 1)
-    monkeypatch.setattr("napari_unet_nuclei.gui.segment.view_first.IN_VIEW", 8000)
-    viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer)
-    layer = viewer.add_image(pixels, name="DAPI")
-    qtbot.waitUntil(lambda: layer.corner_pixels[1, 0] > 0)
-    shown = []
-
-    def note(answer) -> None:
-        names = [(one.name, one.data.size) for one in labels_of(viewer)]
-        shown.append((dock.foot.count_label.text(), dock.foot.busy_label.text(), names, answer.result.count))
-
-    dock.session.came_first.connect(note)
-    press_run(qtbot, dock)
-    [(count, busy, [(name, size)], found)] = shown
-    assert count == f"{found} in the middle of the view"
-    assert (busy, name) == ("the rest follows…", "DAPI (current view) labels")
-    assert 7000 < size <= 8000
-    assert found > 0
-    [labels] = labels_of(viewer)
-    assert np.array_equal(labels.data, segment(pixels, "tiny", diameter=22).labels)
-    assert dock.foot.count_label.text() == f"{labels.data.max()} nuclei"
-    assert dock.foot.busy_label.isHidden()
-    viewer.layers.remove(labels)
-    dock.session.came_first.connect(dock.job_panel.cancel)
-    dock.job_panel.run_button.click()
-    qtbot.waitUntil(lambda: not dock.job_panel.is_running, timeout=LONG)
-    assert len(shown) == 2
-    assert labels_of(viewer) == []
-    assert not dock.foot.isVisible()
-
-
 def test_sliders_act_on_the_view_of_an_image_that_is_too_large(
     qtbot, make_napari_viewer_proxy, pixels, monkeypatch
 ) -> None:

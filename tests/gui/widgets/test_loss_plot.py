@@ -6,6 +6,7 @@ from matplotlib.colors import to_rgba
 
 from napari_unet_nuclei.core.progress import EpochDone, Notice, Preview
 from napari_unet_nuclei.gui.finetune.dock import TrainingView
+from napari_unet_nuclei.gui.measure.plot import NucleiPlot
 from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot, PlotColours
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 
@@ -38,6 +39,23 @@ def test_colours_can_change_at_any_time(plot):
     assert plot.loss_axes.get_facecolor() == to_rgba("#112233")
     assert plot.loss_axes.yaxis.label.get_color() == "#ddeeff"
     assert plot.history[0].epoch == 1
+
+
+@pytest.mark.parametrize("kind", [LossPlot, NucleiPlot])
+def test_letters_are_as_large_as_those_of_the_window(qtbot, kind):
+    plot = kind()
+    qtbot.addWidget(plot)
+
+    def sizes() -> list[float]:
+        axes = plot.canvas.figure.axes[-1]
+        return [label.get_size() for label in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels())]
+
+    plot.show()
+    for points in (10, 15):
+        font = plot.font()
+        font.setPointSize(points)
+        plot.setFont(font)
+        assert sizes() == pytest.approx([0.9 * points] * len(sizes()))
 
 
 def test_a_picture_keeps_its_proportions_at_any_width(qtbot):

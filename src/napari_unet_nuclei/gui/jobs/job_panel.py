@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -97,6 +98,10 @@ class JobPanel(QWidget):
     def put_above_buttons(self, widget: QWidget) -> None:
         """Put a widget between the messages and the buttons: like these, it is not moved by messages."""
         self._column.insertWidget(self._column.count() - 1, widget)
+        last = [widget, *widget.findChildren(QWidget)][-1]
+        order = last, self.run_button, self.finish_button, self.cancel_button
+        for before, after in itertools.pairwise(order):
+            QWidget.setTabOrder(before, after)
 
     @property
     def is_running(self) -> bool:

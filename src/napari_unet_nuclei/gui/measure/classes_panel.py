@@ -149,6 +149,7 @@ class ClassRow:
         self.colour_button.setToolTip(f"Key {place + 1} gives a nucleus this class. Click to change the colour.")
         self.edit = QLineEdit(name)
         self.edit.setToolTip("Name of the class.")
+        self.edit.setStyleSheet("min-width: 7em")  # large letters would leave the name no room beside the numbers
         self.count = QLabel()
         self.count.setToolTip("Nuclei that were given this class, those of files included; and all that have it.")
         self.remove_button = QToolButton()

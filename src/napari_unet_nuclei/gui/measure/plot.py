@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.widgets import LassoSelector, RectangleSelector, SpanSelector
 from numpy.typing import NDArray
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.labels.measure.gate import Gate, Limit
@@ -19,7 +19,7 @@ from napari_unet_nuclei.gui.viewer.columns import numbers_of, titles_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import SPACING
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
-from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
+from napari_unet_nuclei.gui.widgets.loss_plot import SMALL, PlotColours, letter_size
 
 HEIGHT = 130
 """Pixels."""
@@ -43,7 +43,7 @@ MARKED = "marked rows"
 BLUE, ORANGE = "#56b4e9", "#ff9f1c"
 
 MARGINS = (52, 38, 12, 6)
-"""Pixels left of, below, right of and above the axes; matplotlib's own layout takes longer than drawing."""
+"""Pixels left of, below, right of and above the axes for small letters; matplotlib's own layout takes longer."""
 
 
 class NucleiPlot(QWidget):
@@ -110,6 +110,12 @@ class NucleiPlot(QWidget):
             self.gate = None
         self._draw()
 
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Draw with other letters when those of the window change."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._draw()
+
     def set_colours(self, colours: PlotColours) -> None:
         """Use the colours of another theme."""
         self._colours = colours
@@ -147,7 +153,7 @@ class NucleiPlot(QWidget):
 
     def _place(self, _event: Any = None) -> None:
         """Keep the room of the texts around the axes, however large the plot is."""
-        left, below, right, above = MARGINS
+        left, below, right, above = (pixels * letter_size(self) / SMALL for pixels in MARGINS)
         width, height = max(self.canvas.width(), 2 * left), max(self.canvas.height(), 2 * below)
         self.axes.set_position((left / width, below / height, 1 - (left + right) / width, 1 - (below + above) / height))
 
@@ -255,14 +261,14 @@ class NucleiPlot(QWidget):
         self.lassoed.emit(np.flatnonzero(inside))
 
     def _dress(self) -> None:
-        colours = self._colours
+        colours, letters = self._colours, letter_size(self)
         self.figure.set_facecolor(colours.background)
         self.axes.set_facecolor(colours.background)
-        self.axes.tick_params(colors=colours.text, labelsize=8)
+        self.axes.tick_params(colors=colours.text, labelsize=letters)
         self.axes.set_xlabel(self.x_box.currentText())
         self.axes.set_ylabel(self.y_box.currentText() if self.y_column else "nuclei")
         for label in (self.axes.xaxis.label, self.axes.yaxis.label):
-            label.set(color=colours.text, fontsize=8)
+            label.set(color=colours.text, fontsize=letters)
         for name, spine in self.axes.spines.items():
             spine.set(color=colours.text, alpha=0.4, visible=name in ("left", "bottom"))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 from napari.layers import Labels
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Progress, Share
@@ -15,7 +16,7 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.gui.jobs.worker import report_start
-from napari_unet_nuclei.gui.segment.view_first import ViewFirst
+from napari_unet_nuclei.gui.segment.view_first import ViewFirst, in_its_plane
 from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart, prepare_drawing
 from napari_unet_nuclei.gui.viewer.layers import LayerImage, labels_arguments
 from napari_unet_nuclei.gui.viewer.staging import Stage
@@ -137,38 +138,45 @@ def segment_job(
         is_new = asked.projected is not None and request.projected is None
         picture = image.projected(asked.source, asked.settings.planes) if is_new else image
 
-        def answer(asked: SegmentRequest, progress: Progress, where: str = "") -> SegmentAnswer:
-            result = run_segment(asked, Share(progress, 0.0, SEGMENTING))
-            table = measure_result(result, asked, Share(progress, SEGMENTING, 1.0))
-            layer = labels_layer(result, picture, table)
+        def answer(part: SegmentRequest, progress: Progress, shown_first: ViewFirst | None = None) -> SegmentAnswer:
+            result = run_segment(part, Share(progress, 0.0, SEGMENTING))
+            table = measure_result(result, part, Share(progress, SEGMENTING, 1.0))
+            colours = result_colours(result)
+            if shown_first is not None and shown_first.joins:
+                colours = result_colours(result, MOST_COLOURS)
+                result, part = in_its_plane(result, part.source.plane_shape), asked
+            layer = labels_layer(result, picture, table, colours)
             stage.make_ready(layer, result.diameter)
             return SegmentAnswer(
                 image=picture,
                 stack=image if is_new else None,
-                request=asked,
+                request=part,
                 table=table,
                 devices=available_devices(),
                 kind_put_back=asked.settings.kind != request.settings.kind,
                 result=result,
                 layer=layer,
-                where=where,
+                where="" if shown_first is None else shown_first.where,
             )
 
         # What was in view of a stack is no part of its projection.
         if first is None or is_new:
             return answer(asked, progress)
         part = replace(asked, plane=first.plane, region=first.region)
-        show_first(answer(part, Share(progress, 0.0, FIRST), first.where))
+        show_first(answer(part, Share(progress, 0.0, FIRST), first))
         return answer(asked, Share(progress, FIRST, 1.0))
 
     return job
 
 
-def labels_layer(result: SegmentResult, image: LayerImage, table: pd.DataFrame) -> Labels:
-    """Return a layer with a copy of the labels of a result, of which no neighbours share a colour."""
-    named = not result.classes and 0 < result.count <= MOST_COLOURS
-    return Labels(
-        image.arrange(result.labels).copy(),
-        colormap=colours_apart(result.labels, result.kind) if named else None,
-        **labels_arguments(result, image, table),
-    )
+def result_colours(result: SegmentResult, room: int = 0) -> CyclicLabelColormap | None:
+    """Return colours of which no neighbours share one, with ``room`` as in `colours_apart`; None for napari's own."""
+    named = not result.classes and max(result.count, room) > 0 and result.count <= MOST_COLOURS
+    return colours_apart(result.labels, result.kind, room) if named else None
+
+
+def labels_layer(
+    result: SegmentResult, image: LayerImage, table: pd.DataFrame, colours: CyclicLabelColormap | None = None
+) -> Labels:
+    """Return a layer with a copy of the labels of a result."""
+    return Labels(image.arrange(result.labels).copy(), colormap=colours, **labels_arguments(result, image, table))

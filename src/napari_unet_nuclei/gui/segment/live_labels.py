@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from napari.layers import Labels as LabelsLayer
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
@@ -24,8 +25,9 @@ from napari_unet_nuclei.core.types import Labels, Region
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer
 from napari_unet_nuclei.gui.segment.run_name import is_same_run
-from napari_unet_nuclei.gui.segment.view_first import IN_VIEW, Part, ShownSection, ViewDecoder, section_job
+from napari_unet_nuclei.gui.segment.view_first import IN_VIEW, Part, ShownSection, ViewDecoder, is_plain, section_job
 from napari_unet_nuclei.gui.segment.written_labels import WrittenLabels
+from napari_unet_nuclei.gui.viewer.display import recolour
 from napari_unet_nuclei.gui.viewer.followed_layer import is_followed
 from napari_unet_nuclei.gui.viewer.layers import (
     METADATA_KEY,
@@ -46,6 +48,10 @@ REST = 300
 
 FOLLOW = 150
 """Milliseconds without another move before sliders are applied to the rest of a large plane."""
+
+
+SETTLED = 100
+"""Milliseconds until doubtful nuclei are counted: the window needs the processor first, to show the labels."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +120,13 @@ class LiveLabels(QObject):
         self._doubting = LatestJob()
         self._doubting.succeeded.connect(self._take_doubtful)
         self._doubting.failed.connect(self.failed)
+        self._preparing = LatestJob()
+        self._preparing.failed.connect(self.failed)
         self._rest = rest_timer(self, self.measure, REST)
         self._following = rest_timer(self, self._decode_all, FOLLOW)
+        self._counting = rest_timer(self, self._count_doubtful, SETTLED)
         self._add_layer(answer.layer, self.image.arrange(self.result.labels))
-        self._count_doubtful()
+        self._counting.start()
 
     def _begin(self) -> None:
         """Start from the ids of the run; sliders then keep those of the nuclei that they leave as they are."""
@@ -130,6 +139,7 @@ class LiveLabels(QObject):
         layer.name = labels_name(self.result, self.image) + self._note
         layer.metadata = {METADATA_KEY: result_metadata(self.result, self.image)}
         self.layer = self._viewer.add_layer(layer)
+        self._called = self.layer.name
         self.layer.events.paint.connect(self._note_edit)
         self._written = WrittenLabels(self.layer, copy, self)
         self._written.ended.connect(self._note_written)
@@ -176,8 +186,9 @@ class LiveLabels(QObject):
         """
         assert self.result.decoder is not None, "without maps the engine has to run again"
         self._wanted = thresholds
-        self._rest.stop()
-        for job in (self._measuring, self._doubting):
+        for timer in (self._rest, self._counting):
+            timer.stop()
+        for job in (self._measuring, self._doubting, self._preparing):
             job.cancel()
         section = self._section_job(thresholds)
         if section is not None:
@@ -196,7 +207,7 @@ class LiveLabels(QObject):
 
     def _comes_in_parts(self) -> bool:
         """Tell whether what is in view is decoded before the rest: in large planes, seen from above as they are."""
-        plain = self.result.labels.ndim == 2 and self.image.letters.replace("C", "") == "YX"
+        plain = self.result.labels.ndim == 2 and is_plain(self.image)
         dims = self._viewer.dims
         above = dims.ndisplay == 2 and set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
         return plain and above and self.result.maps is not None and self._written.is_large and self._written.holds()
@@ -254,13 +265,24 @@ class LiveLabels(QObject):
     def take(self, answer: SegmentAnswer) -> None:
         """Replace the result by another run of the same image; edited labels are kept in their layer."""
         self._stop()
-        self._wanted = answer.result.thresholds
+        self._wanted, self._where = answer.result.thresholds, answer.where
+        untouched, kept = not self.is_edited(), KeptIds(_plain_ids(answer.result), 0, 0)
+        if untouched:
+            self._call_it_after(answer)
+            if isinstance(answer.layer.colormap, CyclicLabelColormap):
+                recolour(self.layer, answer.layer.colormap)
         self.image, self.request = answer.image, answer.request
-        untouched = not self.is_edited()
-        self._show(_Decoded(answer.result, answer.layer.data, untouched, KeptIds(_plain_ids(answer.result), 0, 0)))
+        copy = self._written.own_copy() if self._comes_in_parts() else None
+        self._show(_Decoded(answer.result, answer.layer.data, untouched, kept, copy))
         self._begin()
         self._rest.stop()
         self._show_table(_Measured(answer.result, answer.table, untouched=True))
+
+    def _call_it_after(self, answer: SegmentAnswer) -> None:
+        """Call the layer after the image of an answer, unless the user gave it a name."""
+        if answer.image.name != self.image.name and self.layer.name == self._called:
+            self.layer.name = labels_name(answer.result, answer.image) + self._note
+            self._called = self.layer.name
 
     def measure(self) -> None:
         """Measure the labels shown."""
@@ -288,11 +310,12 @@ class LiveLabels(QObject):
         """Stop following the thresholds; the layer stays."""
         self._stop()
         self._doubting.cancel()
+        self._preparing.cancel()
         self.layer.events.paint.disconnect(self._note_edit)
 
     def _stop(self) -> None:
         """Let nothing come any more of what was asked for."""
-        for timer in (self._rest, self._following):
+        for timer in (self._rest, self._following, self._counting):
             timer.stop()
         for job in (self._viewing, self._decoding, self._measuring):
             job.cancel()
@@ -346,7 +369,7 @@ class LiveLabels(QObject):
         if measured.result is not self.result or not measured.untouched or not self._holds_ours():
             return
         self.table = measured.table
-        self._count_doubtful()
+        self._counting.start()
         self.layer.features = table_features(measured.table)
         self.table_changed.emit()
 
@@ -359,6 +382,8 @@ class LiveLabels(QObject):
         if result is self.result:
             self.doubtful = doubtful
             self.work_changed.emit()
+            # Nothing else is to be done now: the next move of a slider finds it ready.
+            self._preparing.submit(partial(_prepare, result))
 
     def _note_edit(self) -> None:
         """Drop the table: it no longer describes the painted labels."""
@@ -388,6 +413,12 @@ def _doubtful(result: SegmentResult, progress: Progress) -> tuple[SegmentResult,
         for plane, maps in zip(planes, result.maps, strict=False)
     ]
     return result, sum(counts)
+
+
+def _prepare(result: SegmentResult, progress: Progress) -> None:
+    """Get ready for other foreground thresholds."""
+    if result.decoder is not None:
+        result.decoder.prepare(partial(progress.report, Advanced(0.0, "")))
 
 
 def _middle_of(region: Region) -> tuple[float, float]:

@@ -74,17 +74,23 @@ class SegmentSession(QObject):
     def take(self, answer: SegmentAnswer | StoredAnswer) -> None:
         """Show a result: in the layer of the last one if only thresholds differ and nobody painted there.
 
-        Else in a new layer, which hides labels of the same part of the image: they would be mistaken for a part of it.
+        Else in the layer of what was shown first of the same run, or in a new one. Either hides labels of the same part
+        of the image: they would be mistaken for a part of it.
         """
-        self._end_preview()
-        if isinstance(answer, SegmentAnswer) and answer.stack is not None:
-            answer = self._on_projection(answer, answer.stack)
-        before = self.live
-        if before is not None:
-            if isinstance(answer, SegmentAnswer) and isinstance(before, LiveLabels) and before.can_take(answer):
-                before.take(answer)
+        if isinstance(answer, SegmentAnswer):
+            if answer.stack is not None:
+                answer = self._on_projection(answer, answer.stack)
+            if self._take_into(self.live, answer):
+                self._end_preview()
                 self.answered.emit(answer)
                 return
+            if self.live is None and self._take_into(self.preview, answer):
+                self.live, self.preview = self.preview, None
+                self._settle(answer)
+                return
+        self._end_preview()
+        before = self.live
+        if before is not None:
             before.close()
         same_image = before is not None and before.image.layer_id == answer.image.layer_id
         note = what_differs(before.request, answer.request) if before is not None and same_image else ""
@@ -94,6 +100,18 @@ class SegmentSession(QObject):
             self.live = StoredLabels(self._viewer, answer, note)
         else:
             self.live = self._follow(answer, note)
+        self._settle(answer)
+
+    def _take_into(self, labels: LiveLabels | StoredLabels | None, answer: SegmentAnswer) -> bool:
+        """Show a result in the layer of labels that are of the same run, and tell whether they are."""
+        if not isinstance(labels, LiveLabels) or not labels.can_take(answer):
+            return False
+        labels.take(answer)
+        return True
+
+    def _settle(self, answer: Answer) -> None:
+        """Leave nothing else over the part of the image whose labels are shown now."""
+        assert self.live is not None, "labels were shown"
         for layer in labels_over(self._viewer, self.live.layer):
             layer.visible = False
         self._watch(answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from napari_unet_nuclei.core.progress import Advanced, Progress
 from napari_unet_nuclei.core.segment.decoders import PartDecoder, VolumesDecoder
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.types import Labels, Region
-from napari_unet_nuclei.gui.segment.written_labels import Section
+from napari_unet_nuclei.gui.segment.written_labels import LONGEST_SIDE, Section
 from napari_unet_nuclei.gui.viewer.layers import LayerImage
 from napari_unet_nuclei.gui.viewer.view import (
     current_plane,
@@ -51,6 +51,7 @@ class ViewFirst:
     plane: tuple[int, ...]  # index along the leading axes
     region: Region
     where: str  # "in view", or what of it
+    joins: bool  # the whole can be written into the same layer, piece by piece
 
 
 def view_first(viewer: Viewer, layer: Image, image: LayerImage) -> ViewFirst | None:
@@ -62,7 +63,26 @@ def view_first(viewer: Viewer, layer: Image, image: LayerImage) -> ViewFirst | N
     if seen[0] >= seen[1] or seen[2] >= seen[3]:
         return None
     region = middle_part(seen, IN_VIEW)
-    return ViewFirst(current_plane(viewer.dims, layer, image), region, _where(is_all=region == seen))
+    joins = is_plain(image) and max(image.source.plane_shape) <= LONGEST_SIDE
+    return ViewFirst(current_plane(viewer.dims, layer, image), region, _where(is_all=region == seen), joins)
+
+
+def is_plain(image: LayerImage) -> bool:
+    """Return whether the labels of an image are one plane with rows along Y."""
+    return image.letters.replace("C", "") == "YX"
+
+
+def in_its_plane(part: SegmentResult, shape: tuple[int, int]) -> SegmentResult:
+    """Return a result of a part of a plane as one of all of it, without nuclei in the rest."""
+    (y, x), (height, width) = part.origin, part.labels.shape
+    here = slices((y, y + height, x, x + width))
+    labels = np.zeros(shape, part.labels.dtype)
+    labels[here] = part.labels
+    maps = None
+    if part.maps is not None:
+        maps = np.zeros((*part.maps.shape[:2], *shape), part.maps.dtype)
+        maps[:, :, *here] = part.maps
+    return replace(part, labels=labels, maps=maps, decoder=None, origin=(0, 0))
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class WrittenLabels(QObject):
         return self.copy if self._is_ours else self.copy.copy()
 
     def write(self, labels: Labels, region: Region, middle: tuple[float, float], copy: Labels) -> None:
-        """Write the labels of a region piece by piece, those nearest to a point first; `ended` says when all are.
+        """Write the labels of a region soon, piece by piece, those nearest to a point first; `ended` says when all are.
 
         Pieces of labels given before that have not been written are left out. ``copy`` is an `own_copy`.
         """
@@ -140,7 +140,7 @@ class WrittenLabels(QObject):
         ]
         # The last one is taken first.
         self._pieces = sorted(pieces, key=lambda one: -np.hypot(*_way(one, middle)))
-        self._go_on()
+        self._turn.start()
 
     def stop(self) -> None:
         """Write no more pieces."""

@@ -92,16 +92,31 @@ class DisplaySwitch(QWidget):
         self.chosen.emit(display)
 
 
-def colours_apart(labels: AnyArray, kind: ImageKind) -> CyclicLabelColormap:
+def colours_apart(labels: AnyArray, kind: ImageKind, room: int = 0) -> CyclicLabelColormap:
     """Return those of napari's colours that are seen over a kind of image, by the ids of labels; for any thread.
 
-    Nuclei that touch do not look alike. Ids beyond those of the labels get the same colours in turn.
+    Nuclei that touch do not look alike. Ids beyond those of the labels get the same colours in turn, of which the
+    table has ``room`` for so many ids at least: `recolour` needs no more time then.
     """
     palette = np.asarray(label_colormap(NAPARI_COLOURS).colors)[1:]
     palette = palette[_distances(palette, np.array(PICTURES[kind])).min(axis=-1) >= UNSEEN]
     numbers = colour_numbers(int(labels.max(initial=0)), touching(labels), _distances(palette, palette) < ALIKE)
     by_id = palette[numbers[1:]]
+    if len(by_id) < room:
+        by_id = np.resize(by_id if len(by_id) else palette, (room, palette.shape[1]))
     return CyclicLabelColormap(colors=np.concatenate([np.zeros((1, 4), np.float32), by_id]), background_value=0)
+
+
+def recolour(layer: Labels, colours: CyclicLabelColormap) -> None:
+    """Give the ids of a layer, whose colours are `colours_apart` with room for them, other ones.
+
+    To set another table would slice a whole large plane again: what napari keeps of it depends on the length of the
+    table. A table of another length is the user's, who asked napari for other colours; it stays.
+    """
+    table = layer.colormap.colors
+    if len(table) == MOST_COLOURS + 1:
+        table[1:] = np.resize(colours.colors[1:], table[1:].shape)
+        layer.events.colormap()
 
 
 def _distances(colours: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -118,7 +133,8 @@ def prepare_drawing() -> None:
 
     # What it compiles depends on the number type of the texture, and that on the number of colours.
     for colours in (NAPARI_COLOURS, NAPARI_COLOURS**2):
-        Labels(np.zeros((1, 1), np.int32), colormap=label_colormap(colours))
+        layer = Labels(np.zeros((2, 2), np.int32), colormap=label_colormap(colours))
+        layer.data_setitem((np.array([0]), np.array([0])), 1)  # a piece of the picture has another memory order
 
 
 def display_of(layer: Labels) -> Display:

@@ -79,8 +79,10 @@ class Folded(QCollapsible):
         layout = self.layout()
         assert layout is not None, "a collapsible has one"
         layout.setContentsMargins(0, 0, 0, 0)
-        self.toggled.connect(self._show_arrow)
-        self._show_arrow()
+        self.toggled.connect(self._show_whether_open)
+        self._show_whether_open()
 
-    def _show_arrow(self, _open: object = None) -> None:
+    def _show_whether_open(self, _open: object = None) -> None:
+        # Folded, they have no height but would still be stops of the Tab key.
+        self.content().setVisible(self.isExpanded())
         self.setText(f"{'▾' if self.isExpanded() else '▸'} {self._title}")

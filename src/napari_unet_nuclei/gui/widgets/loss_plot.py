@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.progress import EpochDone
@@ -21,6 +22,12 @@ TRAINING, HELD_OUT, ACCURACY = "#e69f00", "#56b4e9", "#2ca085"
 HEIGHT = 230
 """Pixels."""
 
+LETTERS = 0.9
+"""Share of the window's letters."""
+
+SMALL = 8.0
+"""Points, where a style sheet gives the window's letters in pixels."""
+
 FEWEST_EPOCHS = 5
 """For which there is room from the beginning."""
 
@@ -31,6 +38,12 @@ class PlotColours:
 
     background: str = "#ffffff"
     text: str = "#222222"
+
+
+def letter_size(plot: QWidget) -> float:
+    """Return the size in points of the letters of a plot, which are almost as large as those around it."""
+    usual = plot.font().pointSizeF()
+    return LETTERS * usual if usual > 0 else SMALL
 
 
 class LossPlot(QWidget):
@@ -75,6 +88,12 @@ class LossPlot(QWidget):
         self._colours = colours
         self._draw()
 
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Draw with other letters when those of the window change."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._draw()
+
     def _draw(self) -> None:
         """Redraw everything, which is cheap: a run has a few dozen epochs."""
         epochs = [event.epoch for event in self._history]
@@ -90,7 +109,7 @@ class LossPlot(QWidget):
         self.canvas.draw_idle()
 
     def _label(self) -> None:
-        colours = self._colours
+        colours, letters = self._colours, letter_size(self)
         self._figure.set_facecolor(colours.background)
         self.loss_axes.set_ylabel("loss")
         self.accuracy_axes.set_ylabel(AP50)
@@ -99,13 +118,13 @@ class LossPlot(QWidget):
         self.accuracy_axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.accuracy_axes.set_xlim(0.5, max(len(self._history), FEWEST_EPOCHS) + 0.5)
         above = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "ncols": 2, "borderaxespad": 0.0}
-        self.loss_axes.legend(frameon=False, fontsize=8, labelcolor=colours.text, **above)
+        self.loss_axes.legend(frameon=False, fontsize=letters, labelcolor=colours.text, **above)
         for axes in (self.loss_axes, self.accuracy_axes):
             axes.set_facecolor(colours.background)
-            axes.tick_params(colors=colours.text, labelsize=8)
+            axes.tick_params(colors=colours.text, labelsize=letters)
             axes.grid(color=colours.text, alpha=0.15)
             for label in (axes.xaxis.label, axes.yaxis.label):
-                label.set(color=colours.text, fontsize=8)
+                label.set(color=colours.text, fontsize=letters)
             for spine in axes.spines.values():
                 spine.set(color=colours.text, alpha=0.4)
         self.loss_axes.tick_params(labelbottom=False)
