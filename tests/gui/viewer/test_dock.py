@@ -99,7 +99,7 @@ def test_letters_of_what_comes_later_into_a_dock_are_as_large_as_the_others(
     appearance.font_size = usual
 
 
-def test_tabs_have_short_titles_of_which_six_fit_beside_each_other(qtbot, make_napari_viewer_proxy):
+def test_every_dock_has_a_short_title_of_its_own_for_its_tab(qtbot, make_napari_viewer_proxy):
     viewer = make_napari_viewer_proxy(show=True)
     first, second = open_dock(viewer, "Segment nuclei"), open_dock(viewer, "Batch segment folder")
     qtbot.waitUntil(lambda: second.is_in_front and not first.is_in_front, timeout=LONG)
