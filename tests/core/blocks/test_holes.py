@@ -5,7 +5,8 @@ import pytest
 
 from napari_unet_nuclei.core.blocks.grid import BlockGrid
 from napari_unet_nuclei.core.blocks.holes import OpenPieces, crossing_holes, fill_pieces, open_pieces
-from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps, fill_holes
+from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
+from napari_unet_nuclei.core.labels.holes import fill_holes
 from tests.helpers.joining import core, decode_in_blocks
 
 

@@ -60,7 +60,7 @@ CASES = [(seed, shape, levels) for seed in range(3) for shape in ((17, 23), (7, 
 
 @pytest.mark.parametrize(("seed", "shape", "levels"), CASES)
 def test_every_pixel_belongs_to_the_summit_that_it_climbs_to(monkeypatch, seed, shape, levels):
-    monkeypatch.setattr("napari_unet_nuclei.core.labels.basins.PIECE", 100)
+    monkeypatch.setattr("napari_unet_nuclei.core.labels.strips.STRIP_PIXELS", 100)
     heights, mask = landscape(seed, shape, levels)
     basins = find_basins(heights, mask)
     for pixel, basin in zip(basins.pixels, basins.basin, strict=True):

@@ -11,10 +11,10 @@ from napari_unet_nuclei.core.labels.decode import (
     PlaneDecoder,
     decode_maps,
     decode_plane,
-    fill_holes,
     quantise,
 )
 from napari_unet_nuclei.core.labels.encode import encode_labels
+from napari_unet_nuclei.core.labels.holes import fill_holes
 from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 
 PLAIN = DecodeThresholds(foreground=0.5, split=0.4, min_size=1)
@@ -111,7 +111,7 @@ def test_strips_and_threads_leave_no_trace(monkeypatch):
     _, labels = draw_nuclei((300, 150), 16, 120, np.random.default_rng(1), clumped=0.9)
     maps = maps_of(labels)
     whole = decode_maps(maps, PLAIN)
-    monkeypatch.setattr("napari_unet_nuclei.core.labels.heights.STRIP_PIXELS", 4000)
+    monkeypatch.setattr("napari_unet_nuclei.core.labels.strips.STRIP_PIXELS", 4000)
     assert np.array_equal(decode_maps(maps, PLAIN) > 0, whole > 0)
     assert decode_maps(maps, PLAIN).max() == whole.max()
 

@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from napari_unet_nuclei.core.blocks.decoding import Decoding
 from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid, Keys
 from napari_unet_nuclei.core.blocks.join import Aliases, KeyList
-from napari_unet_nuclei.core.labels.basins import Basins, Forest, find_basins, followed, highest_ways
+from napari_unet_nuclei.core.labels.basins import Basins, Forest, each_pair_once, find_basins, followed
 from napari_unet_nuclei.core.labels.regions import within
 from napari_unet_nuclei.core.types import Box, Mask, QuantisedMaps
 
@@ -173,7 +173,7 @@ def join_basins(grid: BlockGrid, blocks: Mapping[int, OpenBasins], split: float)
     ends = np.searchsorted(listed, pairs)
     undecided = left_open[ends].all(axis=1)
     ends = np.searchsorted(summits, summit[ends[undecided]])
-    roots = summits[Forest.of(tops, *_graph(ends, saddles[undecided], summits.size)).roots(split)]
+    roots = summits[Forest.of(tops, *each_pair_once(ends, saddles[undecided], summits.size)).roots(split)]
     return Aliases(listed[left_open], roots[np.searchsorted(summits, summit[left_open])])
 
 
@@ -201,17 +201,5 @@ def _told_by_neighbours(one: OpenBasins, beside: tuple[KeyList, KeyList]) -> _To
     # The names that neighbours told are theirs, and listed by them.
     places = np.searchsorted(names, one.pairs)
     listed = np.unique(onwards)
-    pairs, saddles = _graph(np.searchsorted(listed, onwards[places]), one.saddles, listed.size)
+    pairs, saddles = each_pair_once(np.searchsorted(listed, onwards[places]), one.saddles, listed.size)
     return names, onwards, one.summits, one.tops, listed[pairs], saddles
-
-
-def _graph(
-    ends: NDArray[np.integer], saddles: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return each pair of ends once, lower end first, with its highest saddle; none that has become one and the same.
-
-    Two blocks may both have seen a pair.
-    """
-    ends = np.sort(ends, axis=1)
-    apart = ends[:, 0] != ends[:, 1]
-    return highest_ways(ends[apart, 0] * np.int64(count) + ends[apart, 1], saddles[apart], count)

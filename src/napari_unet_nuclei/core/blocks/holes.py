@@ -16,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid
-from napari_unet_nuclei.core.labels.decode import label_components
+from napari_unet_nuclei.core.labels.components import label_components
 
 Ids = NDArray[np.int64]
 

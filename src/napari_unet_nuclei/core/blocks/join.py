@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.blocks.decoding import Decoding, Judged
 from napari_unet_nuclei.core.blocks.grid import Block, BlockGrid, Keys
-from napari_unet_nuclei.core.labels.decode import fill_holes
+from napari_unet_nuclei.core.labels.holes import fill_holes
 from napari_unet_nuclei.core.labels.score import Evidence, gather
 from napari_unet_nuclei.core.types import Labels, QuantisedMaps
 

@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneReader
 from napari_unet_nuclei.core.image.sample import PlaneSample
-from napari_unet_nuclei.core.labels.decode import fill_holes
+from napari_unet_nuclei.core.labels.holes import fill_holes
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.train.reading import InputForm, read_by_labels

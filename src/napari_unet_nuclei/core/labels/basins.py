@@ -11,15 +11,18 @@ give the same basins wherever the array starts, so that blocks of an image can b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet_nuclei.core.labels.strips import in_threads, strips
 from napari_unet_nuclei.core.types import Labels, Mask
 
 Heights: TypeAlias = NDArray[np.float32]
@@ -27,8 +30,8 @@ Heights: TypeAlias = NDArray[np.float32]
 
 Indices: TypeAlias = NDArray[np.integer[Any]]
 
-PIECE = 1 << 16
-"""Pixels compared with their neighbours at a time: they stay in the processor's cache."""
+_Line: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""The outermost line of a strip, flat: the end of the way of each pixel, -1 outside the mask, and its height."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,15 @@ class Basins:
 
     def labelled(self, numbers: NDArray[np.integer[Any]]) -> Labels:
         """Paint each basin with its number: an array of the mask's shape, 0 outside the mask."""
-        labels = np.zeros(self.shape, np.int32)
-        labels.ravel()[self.pixels] = numbers.astype(np.int32, copy=False)[self.basin]
+        labels = np.empty(self.shape, np.int32)
+        numbers = numbers.astype(np.int32, copy=False)
+
+        def paint(lines: slice) -> None:
+            labels[lines] = 0
+            first, last = np.searchsorted(self.pixels, [line * labels[:1].size for line in (lines.start, lines.stop)])
+            labels.ravel()[self.pixels[first:last]] = numbers[self.basin[first:last]]
+
+        in_threads(paint, strips(self.shape))
         return labels
 
 
@@ -106,63 +116,128 @@ def followed(pointers: NDArray[np.int64]) -> NDArray[np.int64]:
         pointers = further
 
 
-def find_basins(heights: Heights, mask: Mask, standing: Mask | None = None) -> Basins:
+def find_basins(
+    heights: Heights, mask: Mask, standing: Mask | None = None, rising: NDArray[np.uint8] | None = None
+) -> Basins:
     """Divide a mask into the basins of all its summits.
 
-    ``heights`` are finite in the mask; ``standing`` pixels are summits regardless of their neighbours. Each basin is
-    connected by the sides of its pixels, and so is every union along `Basins.pairs`.
+    ``heights`` are finite in the mask; ``standing`` pixels are summits regardless of their neighbours, and so are those
+    whose way uphill would begin with a step to a lower value of ``rising``. Each basin is connected by the sides of its
+    pixels, and so is every union along `Basins.pairs`.
     """
-    # A rim lower than everything else makes edge tests unnecessary.
-    padded = np.full([size + 2 for size in mask.shape], -np.inf, np.float32)
-    inside = tuple(slice(1, -1) for _ in mask.shape)
-    np.copyto(padded[inside], heights, where=mask)
-    del heights  # of a volume that the caller has let go of, a fifth of all memory
-    level, places = padded.ravel(), np.flatnonzero(np.pad(mask, 1))
-    strides = [stride // padded.itemsize for stride in padded.strides]
-    target = _uphill(level, places, strides)
-    if standing is not None:
-        still = standing[mask]
-        target[still] = places[still]
-    # Pointers between positions among the mask's pixels, not between flat indices: fewer and smaller arrays.
-    number = np.full(level.size, -1, np.int32)
-    number[places] = np.arange(len(places), dtype=np.int32)
-    own = np.flatnonzero(target == places)
-    pointer = followed(number[target].astype(np.intp))
-    rank = np.empty(len(places), np.int32)
+    parts = in_threads(lambda lines: _Strip.of(heights, mask, standing, rising, lines), strips(mask.shape))
+    first = np.cumsum([0, *(len(part.ends) for part in parts)])
+    # A way that leaves a strip goes on from the end that the pixel beyond leads to: always uphill.
+    pointer = np.arange(first[-1])
+    ends = [part.pairs + start for part, start in zip(parts, first, strict=False)]
+    saddles = [part.saddles for part in parts]
+    for (upper, above), (lower, below) in pairwise(zip(parts, first.tolist(), strict=False)):
+        pointer[above + upper.leaving_down[0]] = below + lower.top[0][upper.leaving_down[1]]
+        pointer[below + lower.leaving_up[0]] = above + upper.bottom[0][lower.leaving_up[1]]
+        beside = np.flatnonzero((upper.bottom[0] >= 0) & (lower.top[0] >= 0))
+        ends.append(np.stack([above + upper.bottom[0][beside], below + lower.top[0][beside]], axis=1))
+        saddles.append(np.minimum(upper.bottom[1][beside], lower.top[1][beside]))
+    own = np.flatnonzero(pointer == np.arange(len(pointer)))
+    rank = np.empty(len(pointer), np.int32)
     rank[own] = np.arange(len(own), dtype=np.int32)
-    basin = rank[pointer]
-    # Reused as a map of basins, still -1 outside the mask, so that neighbours can be looked up by position.
-    number[places] = basin
-    pairs, saddles = _saddles(level, number, basin, places, strides, len(own))
-    pixels = np.flatnonzero(mask)
-    return Basins(mask.shape, pixels, basin, pixels[own], level[places[own]], pairs, saddles)
+    basin = rank[followed(pointer)]
+    return Basins(
+        mask.shape,
+        np.concatenate([part.pixels for part in parts]),
+        np.concatenate([basin[start:][part.end] for part, start in zip(parts, first, strict=False)]),
+        np.concatenate([part.ends for part in parts])[own],
+        np.concatenate([part.tops for part in parts])[own],
+        *each_pair_once(basin[np.concatenate(ends)], np.concatenate(saddles), len(own)),
+    )
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Ways uphill within some lines of an array; they end on summits, and where they leave the strip."""
+
+    pixels: Indices  # flat index in the array of every pixel of the mask, ascending, shape (P,)
+    end: NDArray[np.int32]  # where the way of each of these pixels ends, shape (P,)
+    ends: Indices  # flat index of each end, ascending, shape (N,)
+    tops: NDArray[np.float32]  # their heights, shape (N,)
+    pairs: NDArray[np.int32]  # ends whose pixels touch, each pair once, shape (M, 2)
+    saddles: NDArray[np.float32]  # height of the highest path between the two, shape (M,)
+    top: _Line
+    bottom: _Line
+    leaving_up: tuple[Indices, Indices]  # ends of ways that leave, and the pixels beyond, as positions in their line
+    leaving_down: tuple[Indices, Indices]
+
+    @staticmethod
+    def of(
+        heights: Heights, mask: Mask, standing: Mask | None, rising: NDArray[np.uint8] | None, lines: slice
+    ) -> _Strip:
+        """Follow the ways within some lines."""
+        start, stop = lines.start, lines.stop
+        # A rim lower than everything else makes edge tests unnecessary; the lines beyond are there to compare with.
+        inside = tuple(slice(1, -1) for _ in mask.shape)
+        level = np.full([stop - start + 2, *(size + 2 for size in mask.shape[1:])], -np.inf, np.float32)
+        seen = slice(max(start - 1, 0), min(stop + 1, len(mask)))
+        at = slice(seen.start - start + 1, seen.stop - start + 1)
+        np.copyto(level[(at, *inside[1:])], heights[seen], where=mask[seen])
+        here = np.zeros(level.shape, bool)
+        here[inside] = mask[lines]
+        places = np.flatnonzero(here)
+        strides = [stride // level.itemsize for stride in level.strides]
+        target = _uphill(level.ravel(), places, strides)
+        if standing is not None:
+            still = standing[lines][mask[lines]]
+            target[still] = places[still]
+        if rising is not None:
+            values = np.zeros(level.shape, np.uint8)
+            values[(at, *inside[1:])] = rising[seen]
+            falling = values.ravel()[target] < values.ravel()[places]
+            target[falling] = places[falling]
+        # Pointers between positions among the mask's pixels, not between flat indices: fewer and smaller arrays.
+        number = np.full(level.size, -1, np.int32)
+        number[places] = np.arange(len(places), dtype=np.int32)
+        pointer = number[target].astype(np.intp)
+        leaving = np.flatnonzero(pointer < 0)
+        pointer[leaving] = leaving
+        own = np.flatnonzero(pointer == np.arange(len(pointer)))
+        rank = np.empty(len(places), np.int32)
+        rank[own] = np.arange(len(own), dtype=np.int32)
+        end = rank[followed(pointer)]
+        # Reused as a map of ends, still -1 outside the mask, so that neighbours can be looked up by position.
+        number[places] = end
+        mapped = number.reshape(level.shape)[inside]
+        pixels = np.flatnonzero(mask[lines]) + math.prod(mask.shape[1:]) * start
+        up = target[leaving] < level.size // 2
+        # Positions in a line without its rim.
+        beyond = np.flatnonzero(np.pad(np.ones(mask.shape[1:], bool), 1)).searchsorted(target[leaving] % strides[0])
+        return _Strip(
+            pixels,
+            end,
+            pixels[own],
+            level.ravel()[places[own]],
+            *_saddles(level.ravel(), number, end, places, strides, len(own)),
+            top=(mapped[:1].ravel(), level[inside][:1].ravel()),
+            bottom=(mapped[-1:].ravel(), level[inside][-1:].ravel()),
+            leaving_up=(rank[leaving[up]], beyond[up]),
+            leaving_down=(rank[leaving[~up]], beyond[~up]),
+        )
 
 
 def _uphill(level: NDArray[np.float32], places: Indices, strides: list[int]) -> Indices:
     """Return the highest of each pixel and its neighbours, the first in reading order among equals.
 
-    Whole pieces of the array are compared, pixels outside the mask included: looking pixels up one by one takes twice
-    as long.
+    The whole array is compared, pixels outside the mask included: looking pixels up one by one takes twice as long.
     """
     # In reading order, and only a strictly higher pixel replaces the best so far.
     steps = np.array([*(-stride for stride in strides), 0, *reversed(strides)], places.dtype)
     rim = max(strides)
-    target = np.empty_like(places)
-    ends = range(rim, level.size - rim, PIECE)
-    bounds = [*np.searchsorted(places, ends).tolist(), len(places)]
-    for start, first, last in zip(ends, bounds[:-1], bounds[1:], strict=True):
-        stop = min(start + PIECE, level.size - rim)
-        best = level[start + steps[0] : stop + steps[0]].copy()
-        way = np.zeros(stop - start, np.uint8)
-        for number, step in enumerate(steps[1:], 1):
-            there = level[start + step : stop + step]
-            higher = there > best
-            np.maximum(best, there, out=best)
-            # Ways are numbered upwards, so the last higher neighbour has the largest number.
-            np.maximum(way, higher * np.uint8(number), out=way)
-        here = places[first:last]
-        target[first:last] = here + steps[way[here - start]]
-    return target
+    best = level[: level.size - 2 * rim].copy()
+    way = np.zeros(best.size, np.uint8)
+    for number, step in enumerate(steps[1:].tolist(), 1):
+        there = level[rim + step :][: best.size]
+        higher = there > best
+        np.maximum(best, there, out=best)
+        # Ways are numbered upwards, so the last higher neighbour has the largest number.
+        np.maximum(way, higher * np.uint8(number), out=way)
+    return places + steps[way[places - rim]]
 
 
 def _saddles(
@@ -174,30 +249,34 @@ def _saddles(
     count: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the pairs of touching basins and the height of the highest path between each two."""
-    keys, ways = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    pairs, ways = [], []
     # One direction along each axis meets every pair of neighbouring pixels once.
     for stride in strides:
         there = number[places + stride]
         meeting = np.flatnonzero((there != here) & (there >= 0))
-        one, other = here[meeting], there[meeting]
-        # One number for a pair sorts faster than two; its largest value, count², needs 64 bits.
-        keys.append(np.minimum(one, other).astype(np.int64) * count + np.maximum(one, other))
+        pairs.append(np.stack([here[meeting], there[meeting]], axis=1))
         # A path across both pixels is as high as the lower one.
         ways.append(np.minimum(level[places[meeting]], level[places[meeting] + stride]))
-    return highest_ways(np.concatenate(keys), np.concatenate(ways), count)
+    return each_pair_once(np.concatenate(pairs), np.concatenate(ways), count)
 
 
-def highest_ways(
-    keys: NDArray[np.int64], ways: NDArray[np.float32], count: int
+def each_pair_once(
+    pairs: Indices, ways: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Keep the highest of all paths between the same two basins, whose key is ``lower * count + higher``."""
+    """Return each pair of different basins once, lower number first, with the highest of all ways between the two.
+
+    ``count`` is the number of basins.
+    """
+    one, other = np.minimum(*pairs.T), np.maximum(*pairs.T)
+    apart = one != other
+    # One number for a pair sorts faster than two; its largest value, count², needs 64 bits.
+    keys, ways = one[apart].astype(np.int64) * count + other[apart], ways[apart]
     if not keys.size:
         return np.zeros((0, 2), np.int32), ways
     order = np.argsort(keys, kind="stable")
     keys, ways = keys[order], ways[order]
     starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-    pairs = np.stack(np.divmod(keys[starts], count), axis=1).astype(np.int32)
-    return pairs, np.maximum.reduceat(ways, starts)
+    return np.stack(np.divmod(keys[starts], count), axis=1).astype(np.int32), np.maximum.reduceat(ways, starts)
 
 
 def _highest_first(pairs: Indices, saddles: NDArray[np.float32]) -> Iterator[tuple[float, int, int]]:

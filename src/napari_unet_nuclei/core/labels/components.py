@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.segmentation import watershed
 
-from napari_unet_nuclei.core.labels.decode import label_components
 from napari_unet_nuclei.core.types import Labels, Mask
 
 FEWEST_PIXELS = 5
 """Smaller components (px²) are fragments, not parts of a nucleus."""
+
+
+def label_components(mask: Mask) -> tuple[NDArray[np.int32], int]:
+    """Number the components of a mask that are connected by sides, from 1; return (labels, count)."""
+    labels = np.empty(mask.shape, np.int32)
+    count = ndimage.label(mask, output=labels)
+    return labels, int(count)
 
 
 def largest_piece(mask: Mask) -> Mask:

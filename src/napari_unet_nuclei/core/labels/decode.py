@@ -1,7 +1,8 @@
 """Turn the network's maps into labelled nuclei: threshold, basins, notches, filters.
 
-Arranged for sliders. The smoothed heights are computed once; the foreground threshold determines the basins; *split*,
-*smallest* and *score* are queries to the graph of those basins, which is thousands of times smaller than the image.
+Arranged for sliders. The foreground threshold determines the basins; *split*, *smallest* and *score* are queries to the
+graph of those basins, which is thousands of times smaller than the image. From the second threshold on, the basins are
+a query too, to `AllLevels`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from napari_unet_nuclei.core.labels.basins import Basins, Heights, Indices, find_basins
-from napari_unet_nuclei.core.labels.heights import THREADS, heights_of
+from napari_unet_nuclei.core.labels.basins import Basins, Heights, find_basins
+from napari_unet_nuclei.core.labels.heights import heights_of
+from napari_unet_nuclei.core.labels.holes import Enclosed, Holes
+from napari_unet_nuclei.core.labels.levels import HIGHEST, LOWEST, AllLevels, BasinsAtLevel
 from napari_unet_nuclei.core.labels.score import Evidence, Scoring, gather, median_area, scores_of
+from napari_unet_nuclei.core.labels.strips import THREADS
 from napari_unet_nuclei.core.types import Labels, Maps, Mask, QuantisedMaps
 
 SPLIT = 0.4
@@ -84,7 +85,8 @@ class PlaneDecoder:
         self.maps = maps
         self.scale = scale
         self._heights: Heights | None = None
-        self._graph: tuple[float, PlaneGraph] | None = None
+        self._levels: AllLevels | None = None
+        self._graph: tuple[int, PlaneGraph] | None = None
 
     def decode(self, thresholds: DecodeThresholds) -> Decoded:
         """Find and score the nuclei; the thresholds must have this decoder's scale."""
@@ -96,15 +98,34 @@ class PlaneDecoder:
         """Find the nuclei without filtering by size and score; return ids 1..n, and the evidence of each."""
         return self._graph_at(foreground).all_nuclei(split)
 
+    def prepare(self) -> None:
+        """Find what all foreground thresholds have in common: three times the work of one, and each is then a query."""
+        if self._levels is None and self.maps[0].size:
+            self._levels, self._heights = AllLevels.of(self.maps, self._smoothed()), None
+
     def _graph_at(self, foreground: float) -> PlaneGraph:
+        # Maps hold whole numbers, so that thresholds between two of them are the same one.
+        level = math.floor(255 * foreground)
         # Read once: another thread may replace the tuple meanwhile, and either graph is complete.
         known = self._graph
-        if known is None or known[0] != foreground:
-            if self._heights is None:
-                self._heights = heights_of(self.maps, self.scale)
-            known = foreground, PlaneGraph.of(self.maps, self._heights, foreground)
+        if known is None or known[0] != level:
+            known = level, self._found(foreground, level)
             self._graph = known
         return known[1]
+
+    def _found(self, foreground: float, level: int) -> PlaneGraph:
+        # Whoever asks for a second threshold will ask for more: a slider passes many.
+        if self._graph is not None and LOWEST <= level <= HIGHEST:
+            self.prepare()
+        levels = self._levels
+        if levels is None or not LOWEST <= level <= HIGHEST:
+            return PlaneGraph.of(self.maps, self._smoothed(), foreground)
+        return PlaneGraph(*levels.at(level))
+
+    def _smoothed(self) -> Heights:
+        heights = heights_of(self.maps, self.scale) if self._heights is None else self._heights
+        self._heights = heights
+        return heights
 
 
 def foreground_mask(maps: QuantisedMaps, foreground: float) -> Mask:
@@ -117,7 +138,7 @@ def foreground_mask(maps: QuantisedMaps, foreground: float) -> Mask:
 class PlaneGraph:
     """All that *split*, *smallest* and *score* need of a plane."""
 
-    basins: Basins
+    basins: Basins | BasinsAtLevel
     evidence: Evidence  # of each basin; it adds up over the basins of a nucleus
     holes: Holes
 
@@ -164,148 +185,3 @@ class PlaneGraph:
 def stays(areas: NDArray[np.integer], scores: NDArray[np.float64], thresholds: DecodeThresholds) -> NDArray[np.bool_]:
     """Return which nuclei are large and certain enough to be kept."""
     return np.asarray((areas >= max(thresholds.min_size, 1)) & (scores >= thresholds.score))
-
-
-@dataclass(frozen=True)
-class Enclosed:
-    """What a mask says of holes: components of its background that do not reach the edge of the plane."""
-
-    pixels: Indices  # flat index of every pixel, shape (P,)
-    piece: Indices  # component of each of these pixels, from 0, shape (P,)
-    count: int  # number of components
-    beside: Mask  # pixels at the edge of the plane, or next to background that reaches it
-
-    @staticmethod
-    def of(mask: Mask) -> Enclosed:
-        """Find what is enclosed."""
-        background, pieces = label_components(~mask)
-        # A component of the background is a hole unless it reaches the edge of the plane.
-        ends = [np.take(background, end, axis).ravel() for axis in range(mask.ndim) for end in (0, -1)]
-        outermost = np.bincount(np.concatenate(ends), minlength=pieces + 1)
-        inner = outermost == 0
-        inner[0] = False
-        outermost[0] = 0
-        # Most of the background is one component, which needs no look at every pixel.
-        pixels = np.flatnonzero((background != outermost.argmax()) & ~mask)
-        pixels = pixels[inner[background.ravel()[pixels]]]
-        enclosed = np.zeros(mask.shape, bool)
-        enclosed.ravel()[pixels] = True
-        # Numbered anew, for only some components of the background are holes.
-        piece = (np.cumsum(inner) - 1)[background.ravel()[pixels]]
-        return Enclosed(pixels, piece, int(inner.sum()), _neighbours_of(~(mask | enclosed)))
-
-
-@dataclass(frozen=True)
-class Holes:
-    """Components of the background that do not reach the edge of the plane, and the basins they touch."""
-
-    pixels: Indices  # as in `Enclosed`
-    piece: Indices  # likewise
-    count: int  # likewise
-    touching: Indices  # components and basins that touch by a side of a pixel, each pair once, shape (M, 2)
-    outer: NDArray[np.bool_]  # for each basin, whether it touches the edge of the plane, or background that does
-
-    @staticmethod
-    def of(basins: Basins, enclosed: Enclosed) -> Holes:
-        """Find the holes of the mask that was divided into basins."""
-        pixels, piece = enclosed.pixels, enclosed.piece
-        # What touches the outside cannot be enclosed by a nucleus, even if it is dropped.
-        outer = np.zeros(len(basins.summits), bool)
-        outer[basins.basin[enclosed.beside.ravel()[basins.pixels]]] = True
-        if not pixels.size:
-            return Holes(pixels, piece, 0, np.zeros((0, 2), np.int64), outer)
-        numbers = basins.labelled(np.arange(1, len(outer) + 1))
-        strides = [stride // numbers.itemsize for stride in numbers.strides]
-        pairs = []
-        for step in (*strides, *(-stride for stride in strides)):
-            basin = numbers.ravel()[pixels + step]  # within the plane: no hole reaches its edge
-            # Reduced from pixels to pairs in every direction, before all directions are joined.
-            pairs.append(np.unique(piece[basin > 0] * np.int64(len(outer)) + basin[basin > 0] - 1))
-        keys = np.unique(np.concatenate(pairs))
-        return Holes(pixels, piece, enclosed.count, np.stack(np.divmod(keys, len(outer)), axis=1), outer)
-
-    def filled(self, ids: NDArray[np.integer], pairs: Indices) -> tuple[Indices, Indices]:
-        """Give each nucleus what it encloses: holes, and dropped nuclei inside it.
-
-        A connected group of holes and dropped basins is filled if it is enclosed (nothing in it touches the outside)
-        and exactly one nucleus surrounds it; a gap among several nuclei stays a gap.
-
-        ``ids`` holds the id of each basin's nucleus, 0 if dropped; ``pairs`` are the touching basins. Returns the ids
-        of the basins and of the components of holes; 0 for background.
-        """
-        count = len(ids)
-        ids = np.append(ids, np.zeros(self.count, np.int64))  # nodes of one graph: basins first, then holes
-        edges = np.concatenate([pairs, np.stack([self.touching[:, 1], count + self.touching[:, 0]], axis=1)])
-        empty = ids == 0
-        # Dropped basins and holes that touch one another are filled together or not at all.
-        within = edges[empty[edges].all(axis=1)]
-        graph = coo_array((np.ones(len(within), bool), (within[:, 0], within[:, 1])), shape=(ids.size, ids.size))
-        groups, group = connected_components(graph, directed=False)
-        # One nucleus surrounds a group where the smallest and the largest id around it are the same.
-        smallest, largest = np.full(groups, np.iinfo(np.int64).max), np.zeros(groups, np.int64)
-        across = edges[empty[edges[:, 0]] != empty[edges[:, 1]]]
-        inside = group[np.where(empty[across[:, 0]], across[:, 0], across[:, 1])]
-        around = np.maximum(ids[across[:, 0]], ids[across[:, 1]])
-        np.minimum.at(smallest, inside, around)
-        np.maximum.at(largest, inside, around)
-        open_ = np.zeros(groups, bool)
-        # One member that touches the outside opens its whole group.
-        open_[group[:count][self.outer & empty[:count]]] = True
-        filling = np.where(~open_ & (smallest == largest), largest, 0)
-        ids = np.where(empty, filling[group], ids)
-        return ids[:count], ids[count:]
-
-
-def _neighbours_of(mask: Mask) -> Mask:
-    """Return the pixels that touch the mask, or the edge of the array, by a side."""
-    beside = np.zeros_like(mask)
-    for axis in range(mask.ndim):
-        ahead, behind = (np.moveaxis(beside, axis, 0), np.moveaxis(mask, axis, 0))
-        ahead[1:] |= behind[:-1]
-        ahead[:-1] |= behind[1:]
-        ahead[0] = ahead[-1] = True
-    return beside
-
-
-def label_components(mask: Mask) -> tuple[NDArray[np.int32], int]:
-    """Number the components of a mask that are connected by sides, from 1; return (labels, count)."""
-    labels = np.empty(mask.shape, np.int32)
-    count = ndimage.label(mask, output=labels)
-    return labels, int(count)
-
-
-def fill_holes(labels: Labels) -> Labels:
-    """Fill background enclosed by one nucleus; a gap among several nuclei stays a gap.
-
-    Examples
-    --------
-    >>> ring = np.array([[0, 1, 1, 1], [0, 1, 0, 1], [0, 1, 1, 1]], np.int32)
-    >>> fill_holes(ring)
-    array([[0, 1, 1, 1],
-           [0, 1, 1, 1],
-           [0, 1, 1, 1]], dtype=int32)
-    """
-    background, count = label_components(labels == 0)
-    enclosed = np.ones(count + 1, bool)
-    for axis in range(labels.ndim):
-        for end in (0, -1):
-            enclosed[np.take(background, end, axis)] = False
-    enclosed[0] = False
-    pixels = np.flatnonzero(enclosed[background])
-    if not pixels.size:
-        return labels
-    hole = background.ravel()[pixels]
-    # Pixels of holes have background beside them, which must not count as the smallest id.
-    absent = np.iinfo(np.int32).max
-    smallest = np.full(count + 1, absent, np.int32)
-    largest = np.zeros(count + 1, np.int32)
-    # Never beyond the plane: what touches its edge is no hole.
-    strides = [math.prod(labels.shape[axis + 1 :]) for axis in range(labels.ndim)]
-    for step in (*strides, *(-stride for stride in strides)):
-        neighbour = labels.ravel()[pixels + step]
-        np.maximum.at(largest, hole, neighbour)
-        np.minimum.at(smallest, hole, np.where(neighbour > 0, neighbour, absent))
-    filled = np.where(smallest == largest, largest, 0)
-    result = labels.copy()
-    result.ravel()[pixels] = filled[hole]
-    return result

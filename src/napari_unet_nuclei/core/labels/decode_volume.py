@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet_nuclei.core.labels.basins import Forest, Heights, Indices, find_basins
-from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds, Enclosed, Holes
+from napari_unet_nuclei.core.labels.decode import Decoded, DecodeThresholds
+from napari_unet_nuclei.core.labels.holes import Enclosed, Holes
 from napari_unet_nuclei.core.labels.numbering import whole_labels
 from napari_unet_nuclei.core.labels.outline_distance import squared_distances
 from napari_unet_nuclei.core.types import Labels, Mask, Region

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_nuclei.core.labels.strips import in_threads, strips
 from napari_unet_nuclei.core.types import QuantisedMaps
 
 CORE = 127
@@ -23,6 +24,9 @@ TOTALS = ("area", "foreground", "border", "distance", "core", "foreground in cor
 
 PEAKS = ("foreground", "distance")
 """Maps whose maximum in a nucleus is kept; followed by the largest, then the negated smallest index per axis."""
+
+PEAK_MAPS = (0, 2)
+"""Which of the maps these are."""
 
 FEATURES = (
     "mean foreground",
@@ -150,28 +154,46 @@ def gather(
     into one of them, ``group`` their groups from 0 to ``count - 1``, none of them empty. ``origin`` is the index of the
     first pixel of ``maps`` in the whole plane; default: 0.
     """
+    whole = Evidence.none(count, maps.ndim - 1)
+    # Groups lie side by side, so that those of some pixels in a row are numbered within a small range.
+    for first, part in in_threads(lambda some: _gathered(maps, pixels[some], group[some]), strips(pixels.shape)):
+        columns = slice(first, first + part.areas.size)
+        whole.totals[:, columns] += part.totals
+        np.maximum(whole.peaks[:, columns], part.peaks, out=whole.peaks[:, columns])
+    # Relative to the whole plane, so that the boxes of blocks can be joined.
+    largest, negated = np.split(whole.peaks[len(PEAKS) :], 2)
+    largest += np.reshape(origin or 0, (-1, 1))
+    negated -= np.reshape(origin or 0, (-1, 1))
+    return whole
+
+
+def _gathered(maps: QuantisedMaps, pixels: NDArray[np.integer], group: NDArray[np.integer]) -> tuple[int, Evidence]:
+    """Collect evidence over the groups from the lowest one to the highest; return the lowest, and the evidence."""
+    if not pixels.size:
+        return 0, Evidence.none(0, maps.ndim - 1)
     starts = _runs(maps.shape[-1], pixels, group)
     lengths = np.diff(starts, append=pixels.size)
-    owner = group[starts]
-    foreground, border, distance = (head.ravel()[pixels] for head in maps)
-    core = distance > CORE
+    lowest = int(group.min())
+    owner = group[starts] - lowest
+    count = int(owner.max()) + 1
 
     def total(values: NDArray[np.generic]) -> NDArray[np.float64]:
         # bincount adds up in float64, which is exact for whole numbers up to 2**53.
         return np.asarray(np.bincount(owner, np.add.reduceat(values, starts, dtype=np.uint32), count), np.float64)
 
-    totals = [
-        np.bincount(owner, lengths, count),
-        *(total(values) for values in (foreground, border, distance, core, foreground * core, border * core)),
-    ]
+    totals = [total(values) for values in pixel_totals(maps, pixels)]
     highest = np.zeros((len(PEAKS), count), np.uint8)
-    for row, values in zip(highest, (foreground, distance), strict=True):
-        np.maximum.at(row, owner, np.maximum.reduceat(values, starts))
+    for row, number in zip(highest, PEAK_MAPS, strict=True):
+        np.maximum.at(row, owner, np.maximum.reduceat(maps[number].ravel()[pixels], starts))
     boxes = _boxes(maps.shape[1:], pixels[starts], lengths, owner, count)
-    # Relative to the whole plane, so that the boxes of blocks can be joined.
-    boxes[: maps.ndim - 1] += np.reshape(origin or 0, (-1, 1))
-    boxes[maps.ndim - 1 :] -= np.reshape(origin or 0, (-1, 1))
-    return Evidence(np.stack(totals).astype(np.int64), np.concatenate([highest.astype(np.int64), boxes]))
+    return lowest, Evidence(np.stack(totals).astype(np.int64), np.concatenate([highest.astype(np.int64), boxes]))
+
+
+def pixel_totals(maps: QuantisedMaps, pixels: NDArray[np.integer]) -> tuple[NDArray[np.generic], ...]:
+    """Return what each pixel adds to the `TOTALS` of its nucleus, one array for each."""
+    foreground, border, distance = (head.ravel()[pixels] for head in maps)
+    core = distance > CORE
+    return np.ones(len(pixels), np.uint8), foreground, border, distance, core, foreground * core, border * core
 
 
 def _runs(width: int, pixels: NDArray[np.integer], group: NDArray[np.integer]) -> NDArray[np.intp]:

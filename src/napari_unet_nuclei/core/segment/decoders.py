@@ -34,6 +34,9 @@ class Decoder(Protocol):
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
         """Return labels (planes, Y, X); ``checkpoint`` is called now and then, and raises `Cancelled` to stop."""
 
+    def prepare(self, checkpoint: Callable[[], None]) -> None:
+        """Get ready for other foreground thresholds, as far as that can be done beforehand."""
+
 
 class StackDecoder:
     """Decodes maps (planes, 3, Y, X) again and again, caching what does not change for as many as memory allows."""
@@ -42,6 +45,12 @@ class StackDecoder:
         self._maps = maps
         self._scale = scale
         self._kept = [PlaneDecoder(one, scale) for one in maps[: GRAPHED_PIXELS // max(math.prod(maps.shape[2:]), 1)]]
+
+    def prepare(self, checkpoint: Callable[[], None]) -> None:
+        """Prepare the planes of which anything is kept."""
+        for decoder in self._kept:
+            checkpoint()
+            decoder.prepare()
 
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
         """Decode all planes into labels (planes, Y, X)."""
@@ -53,6 +62,9 @@ class StackDecoder:
                 decoder = self._kept[number] if number < len(self._kept) else PlaneDecoder(maps, self._scale)
                 yield decoder.decode(thresholds)
 
+        if len(self._maps) == 1:  # its ids and scores go on from nothing, so that there is nothing to copy
+            (plane,) = decoded_planes()
+            return Decoded(plane.labels[np.newaxis], plane.scores)
         return stack_planes(decoded_planes(), (self._maps.shape[0], *self._maps.shape[2:]))
 
 
@@ -99,6 +111,10 @@ class JoinedDecoder:
         self._planes = planes
         self._stacks = stacks
 
+    def prepare(self, checkpoint: Callable[[], None]) -> None:
+        """Prepare all planes."""
+        self._planes.prepare(checkpoint)
+
     def decode(self, thresholds: DecodeThresholds, checkpoint: Callable[[], None] = lambda: None) -> Decoded:
         """Decode all planes into labels (planes, Y, X)."""
         return joined(self._planes.decode(thresholds, checkpoint), self._stacks)
@@ -110,6 +126,9 @@ class VolumesDecoder:
     def __init__(self, volumes: Sequence[VolumeDecoder], stacks: Sequence[Sequence[int]]) -> None:
         self.volumes = volumes
         self._stacks = stacks
+
+    def prepare(self, checkpoint: Callable[[], None]) -> None:
+        """Do nothing: heights in a volume depend on the threshold, so that each is found by itself."""
 
     def is_quick(self, thresholds: DecodeThresholds) -> bool:
         """Return whether all is decoded within the blink of an eye."""

@@ -17,7 +17,7 @@ from napari_unet_nuclei.core.image.io.read import read_class_image, read_image, 
 from napari_unet_nuclei.core.image.kind import ChosenKind, NetworkInputs, looks_by_labels, possible_looks
 from napari_unet_nuclei.core.image.plane import ImageKind, PlaneLook
 from napari_unet_nuclei.core.image.sample import PlaneSample
-from napari_unet_nuclei.core.labels.decode import fill_holes
+from napari_unet_nuclei.core.labels.holes import fill_holes
 from napari_unet_nuclei.core.labels.numbering import as_ids, whole_labels
 from napari_unet_nuclei.core.model.card import ModelCard
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES

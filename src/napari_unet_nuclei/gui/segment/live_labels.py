@@ -120,6 +120,8 @@ class LiveLabels(QObject):
         self._doubting = LatestJob()
         self._doubting.succeeded.connect(self._take_doubtful)
         self._doubting.failed.connect(self.failed)
+        self._preparing = LatestJob()
+        self._preparing.failed.connect(self.failed)
         self._rest = rest_timer(self, self.measure, REST)
         self._following = rest_timer(self, self._decode_all, FOLLOW)
         self._counting = rest_timer(self, self._count_doubtful, SETTLED)
@@ -186,7 +188,7 @@ class LiveLabels(QObject):
         self._wanted = thresholds
         for timer in (self._rest, self._counting):
             timer.stop()
-        for job in (self._measuring, self._doubting):
+        for job in (self._measuring, self._doubting, self._preparing):
             job.cancel()
         section = self._section_job(thresholds)
         if section is not None:
@@ -308,6 +310,7 @@ class LiveLabels(QObject):
         """Stop following the thresholds; the layer stays."""
         self._stop()
         self._doubting.cancel()
+        self._preparing.cancel()
         self.layer.events.paint.disconnect(self._note_edit)
 
     def _stop(self) -> None:
@@ -379,6 +382,8 @@ class LiveLabels(QObject):
         if result is self.result:
             self.doubtful = doubtful
             self.work_changed.emit()
+            # Nothing else is to be done now: the next move of a slider finds it ready.
+            self._preparing.submit(partial(_prepare, result))
 
     def _note_edit(self) -> None:
         """Drop the table: it no longer describes the painted labels."""
@@ -408,6 +413,12 @@ def _doubtful(result: SegmentResult, progress: Progress) -> tuple[SegmentResult,
         for plane, maps in zip(planes, result.maps, strict=False)
     ]
     return result, sum(counts)
+
+
+def _prepare(result: SegmentResult, progress: Progress) -> None:
+    """Get ready for other foreground thresholds."""
+    if result.decoder is not None:
+        result.decoder.prepare(partial(progress.report, Advanced(0.0, "")))
 
 
 def _middle_of(region: Region) -> tuple[float, float]:

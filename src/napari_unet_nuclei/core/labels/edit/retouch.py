@@ -7,7 +7,6 @@ from scipy import ndimage
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.components import largest_piece
-from napari_unet_nuclei.core.labels.decode import fill_holes as filled_holes
 from napari_unet_nuclei.core.labels.edit.edit import (
     NO_HINTS,
     Change,
@@ -19,6 +18,7 @@ from napari_unet_nuclei.core.labels.edit.edit import (
     hints_at,
     read_patch,
 )
+from napari_unet_nuclei.core.labels.holes import fill_holes as filled_holes
 from napari_unet_nuclei.core.labels.regions import clipped
 from napari_unet_nuclei.core.types import AnyArray, Region
 

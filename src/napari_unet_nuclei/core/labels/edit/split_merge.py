@@ -16,8 +16,7 @@ from skimage import draw
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.basins import Heights, divided, outline_distance, two_summits
-from napari_unet_nuclei.core.labels.components import largest_piece, tidy
-from napari_unet_nuclei.core.labels.decode import label_components
+from napari_unet_nuclei.core.labels.components import label_components, largest_piece, tidy
 from napari_unet_nuclei.core.labels.edit.edit import (
     NO_HINTS,
     Change,
