@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -22,7 +23,7 @@ IMAGEJ, GROOVY = Path("/usr/share/java/ij.jar"), Path("/usr/share/java/groovy-al
 USE_MACRO = """
 open("{image}");
 makeRectangle(10, 10, 50, 50);
-runMacro("{macro}", "program={program} kind=bright cell=3px");
+runMacro("{macro}", "program={program} kind=bright cell=3px{more}");
 Table.save("{folder}/table.csv");
 File.saveString(roiManager("count") + " " + getTitle() + " " + selectionType(), "{folder}/seen.txt");
 """
@@ -45,17 +46,33 @@ new GroovyShell(this.class.classLoader, new Binding(), configuration).evaluate(n
 
 
 @pytest.mark.skipif(not (shutil.which("java") and IMAGEJ.is_file()), reason="needs ImageJ, Debian's package imagej")
-def test_the_macro_brings_outlines_and_measurements_into_imagej(tmp_path):
+@pytest.mark.parametrize(("channels", "more"), [(1, ""), (2, " channel=2")])
+def test_the_macro_brings_outlines_and_measurements_into_imagej(channels, more, tmp_path):
     image, macro = tmp_path / "my image.tif", tmp_path / "use.ijm"
-    tifffile.imwrite(image, small_image())
+    empty = np.full_like(small_image(), 100)
+    tifffile.imwrite(image, np.stack([*[empty] * (channels - 1), small_image()]), imagej=True, metadata={"axes": "CYX"})
     names = {"image": image, "macro": SCRIPTS / "Segment_Nuclei.ijm", "program": PROGRAM, "folder": tmp_path}
-    macro.write_text(USE_MACRO.format(**names))
+    macro.write_text(USE_MACRO.format(**names, more=more))
     subprocess.run(["java", "-cp", IMAGEJ, "ij.ImageJ", "-batch", macro], check=True, timeout=120)
     heads, *rows = (tmp_path / "table.csv").read_text().splitlines()
     count, seen = (tmp_path / "seen.txt").read_text().split(" ", 1)
     assert int(count) == len(rows) > 0
     assert "cell_area_px" in heads
     assert seen == "my image.tif 0"  # the rectangle is selected still
+
+
+@pytest.mark.skipif(not (shutil.which("java") and IMAGEJ.is_file()), reason="needs ImageJ, Debian's package imagej")
+def test_the_macro_says_why_an_image_is_not_segmented(tmp_path):
+    image, macro = tmp_path / "two.tif", tmp_path / "use.ijm"
+    tifffile.imwrite(image, np.stack([small_image()] * 2), imagej=True, metadata={"axes": "CYX"})
+    names = {"image": image, "macro": SCRIPTS / "Segment_Nuclei.ijm", "program": PROGRAM, "folder": tmp_path}
+    macro.write_text(USE_MACRO.format(**names, more=""))
+    told = subprocess.run(
+        ["java", "-cp", IMAGEJ, "ij.ImageJ", "-batch", macro], check=False, timeout=120, capture_output=True, text=True
+    )
+    reason = told.stdout[told.stdout.index("The nuclei were not segmented.") :].splitlines()[:3]
+    assert reason[1].startswith("The image has 2 channels")
+    assert "channel=1" in reason[2]
 
 
 @pytest.mark.skipif(not (shutil.which("java") and GROOVY.is_file()), reason="needs Groovy, Debian's package groovy")
