@@ -72,7 +72,9 @@ def test(session: nox.Session) -> None:
     """Run all tests, window tests included. What follows ``--`` goes to pytest."""
     prepare_windows(session)
     install(session, "-e", ".[test]")
-    session.run("pytest", *PARALLEL, "--hypothesis-profile=ci", *session.posargs)
+    # Each process, and each program that a test starts, would else compile the package anew where that is switched off.
+    compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+    session.run("pytest", *PARALLEL, "--hypothesis-profile=ci", *session.posargs, env=compiled)
 
 
 @nox.session(default=False)

@@ -32,6 +32,7 @@ from napari_unet_nuclei.core.progress import Silent
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.core.train.dataset import read_dataset
 from napari_unet_nuclei.core.train.layouts import Condition
+from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import compare, predict_samples
 
@@ -87,9 +88,10 @@ def main() -> None:
         return
     index = given.dataset / "index.csv"
     stained, fluorescence = ([Condition("modality", "fluorescence", equal)] for equal in (False, True))
-    train = read_dataset(index, split="train", where=stained)
-    judges = Judges(*(read_dataset(index, split="val", where=where) for where in (stained, fluorescence)))
     base = load_model(given.base)
+    form = InputForm.of_model(base.card)
+    train = read_dataset(index, form, split="train", where=stained)
+    judges = Judges(*(read_dataset(index, form, split="val", where=where) for where in (stained, fluorescence)))
     by_steps = {"": FinetuneSettings().changed(steps=given.steps, time=86_400.0)}
     limits = {f", {limit:g} min": FinetuneSettings(time=60 * limit) for limit in given.minutes or ()} or by_steps
     sizes = [Size(nuclei=n) for n in given.nuclei] if given.nuclei else [Size(crops=n) for n in given.crops]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from tests.helpers.block_images import request_of, write_image
+from tests.helpers.samples import packed_tissue
 
 TISSUE = packed_tissue(shape=(10, 64, 60), diameter=24, count=9, spacing=4)
 GIVEN = {"diameter": 26.0, "pixel_size": TISSUE.pixel_size}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache, wraps
 from typing import ParamSpec
 
+from napari_unet_nuclei.core.samples import packed_tissue as packed
 from napari_unet_nuclei.core.samples import synthetic
 from napari_unet_nuclei.core.samples.synthetic import SampleImage
 
@@ -27,6 +28,7 @@ def drawn_once(draw: Callable[Parameters, SampleImage]) -> Callable[Parameters, 
 
 fluorescent_nuclei = drawn_once(synthetic.fluorescent_nuclei)
 immunohistochemistry = drawn_once(synthetic.immunohistochemistry)
+packed_tissue = drawn_once(packed.packed_tissue)
 stained_tissue = drawn_once(synthetic.stained_tissue)
 time_series = drawn_once(synthetic.time_series)
 two_channels = drawn_once(synthetic.two_channels)

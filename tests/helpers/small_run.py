@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,12 @@ SETTINGS = TrainSettings().changed(steps=6, epoch_steps=3, batch=2, crop=32, dev
 
 
 def sample(seed: int) -> Sample:
+    drawn = _drawn(seed)
+    return replace(drawn, image=drawn.image.copy(), labels=drawn.labels.copy())
+
+
+@cache
+def _drawn(seed: int) -> Sample:
     rng = np.random.default_rng(seed)
     light, labels = draw_nuclei((64, 64), 16, 8, rng, clumped=0.5)
     pixels = camera(light + 0.03, rng).astype(np.float32)

@@ -17,11 +17,10 @@ from napari_unet_nuclei.core.folder.run import segment_files
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.outlines.read import read_outlines
 from napari_unet_nuclei.core.progress import Advanced, Cancelled, Event, Silent
-from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
 from napari_unet_nuclei.core.segment.run import run_segment
 from napari_unet_nuclei.core.segment.template import RequestTemplate
 from napari_unet_nuclei.core.settings import BatchSettings, SegmentSettings
-from tests.helpers.samples import fluorescent_nuclei
+from tests.helpers.samples import fluorescent_nuclei, packed_tissue
 
 HELPERS = Path(__file__).parents[2] / "helpers"
 FRAMES = 5

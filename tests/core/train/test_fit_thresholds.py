@@ -43,7 +43,7 @@ def test_leaving_out_counts_as_decoding_with_these_thresholds_does(score, min_si
     sample, prediction = example(1, faint=3)
     strict = card(min_size=min_size, score=score)
     image = decode_all(sample, prediction, PlaneDecoder(prediction.maps, 1.0), strict.thresholds)
-    counted = image.counts(image.scores(strict), strict)
+    counted = image.counts(image.scores(strict), strict, strict.thresholds.score)
     assert counted.average_precision.tolist() == compare(sample, prediction, strict).average_precision.tolist()
     assert match(sample.labels, sample.labels).found[0] == counted.true_count
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import pytest
+
 from napari_unet_nuclei.core.settings import FinetuneSettings
 from napari_unet_nuclei.gui.finetune.form import FinetuneChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from tests.helpers.menus import open_menu
 
 
-def test_choices_come_back(make_napari_viewer) -> None:
-    make_napari_viewer()
+@pytest.mark.gui
+def test_choices_come_back() -> None:
     assert recall(FinetuneChoices) == FinetuneChoices()
     choices = FinetuneChoices(FinetuneSettings().changed(time=60, layers="decoder"), "mine", "/images")
     remember(choices)

@@ -12,8 +12,9 @@ import pytest
 import roifile
 import tifffile
 from napari.components import ViewerModel
+from napari.settings import get_settings
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 from skimage.segmentation import expand_labels
 
 from napari_unet_nuclei.core.settings import CellSettings
@@ -73,6 +74,12 @@ def test_all_kinds_are_written_under_the_names_that_the_dialog_shows(opened, qtb
     features = json.loads((tmp_path / "DAPI_nuclei.geojson").read_text())["features"]
     assert [feature["properties"]["objectType"] for feature in features] == ["detection"] * 2
     assert iio.imread(tmp_path / "DAPI_overlay.png").shape == (60, 80, 3)
+
+
+def test_the_path_has_letters_of_the_size_in_the_preferences(opened, qtbot, monkeypatch):
+    monkeypatch.setattr(get_settings().appearance, "font_size", 17)
+    field = opened().findChild(QLineEdit)
+    assert field.font().pointSize() == 17
 
 
 def test_the_features_are_the_table_while_they_describe_the_labels(opened, viewer, qtbot, tmp_path):

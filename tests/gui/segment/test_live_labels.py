@@ -51,6 +51,13 @@ def test_other_thresholds_change_the_same_layer(qtbot, viewer, live) -> None:
     assert len(viewer.layers) == 2
 
 
+def test_other_edges_are_prepared_once_nothing_else_is_to_be_done(qtbot, live, monkeypatch) -> None:
+    prepared = []
+    monkeypatch.setattr(type(live.result.decoder), "prepare", lambda self, _checkpoint: prepared.append(self))
+    qtbot.waitUntil(lambda: live.doubtful is not None and bool(prepared))
+    assert prepared == [live.result.decoder]
+
+
 def test_the_table_goes_with_the_old_labels_and_comes_with_the_new(qtbot, live) -> None:
     assert live.layer.features["index"].tolist() == [1, 2, 3]
     apply(qtbot, live, SMALLER_DROPPED)

@@ -11,19 +11,20 @@ from qtpy.QtWidgets import QFileDialog
 from napari_unet_nuclei.gui.batch.dock import BatchDock
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.viewer.dock import SEGMENT, open_dock
+from tests.helpers.docks import show_alone
 
 LONG = 60_000
 """Milliseconds; PyTorch is imported."""
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy):
-    return make_napari_viewer_proxy(show=True)
+def viewer(modest_viewer):
+    return modest_viewer
 
 
 @pytest.fixture
-def dock(viewer) -> SegmentDock:
-    return open_dock(viewer, SEGMENT)
+def dock(qtbot, viewer) -> SegmentDock:
+    return show_alone(qtbot, SegmentDock(viewer), viewer)
 
 
 def test_the_strip_is_there_until_there_is_an_image(qtbot, viewer, dock):
@@ -53,7 +54,9 @@ def test_an_image_of_one_s_own_is_chosen_and_opened(qtbot, viewer, dock, tmp_pat
     assert len(viewer.layers) == 1
 
 
-def test_a_folder_is_opened_in_the_dock_for_folders(qtbot, viewer, dock):
+def test_a_folder_is_opened_in_the_dock_for_folders(qtbot, make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer, SEGMENT)
     qtbot.mouseClick(dock.start.folder_button, Qt.MouseButton.LeftButton)
     frames = viewer.window.dock_widgets.values()
     assert any(isinstance(widget, BatchDock) for widget in frames)

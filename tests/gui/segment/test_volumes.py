@@ -12,7 +12,6 @@ from napari.layers._source import layer_source
 
 from napari_unet_nuclei.core.image.io import ome_zarr_labels
 from napari_unet_nuclei.core.model.registry import AUTOMATIC
-from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
 from napari_unet_nuclei.core.segment.run import segment
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.segment import form as form_module
@@ -23,6 +22,7 @@ from napari_unet_nuclei.gui.viewer.pairing import image_of
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from tests.helpers.docks import show_alone
 from tests.helpers.joining import same_up_to_numbers
+from tests.helpers.samples import packed_tissue
 
 LONG = 60_000
 TISSUE = packed_tissue(shape=(8, 64, 64), diameter=22, count=8, spacing=4)

@@ -22,6 +22,16 @@ def test_long_texts_are_broken_into_lines_that_a_narrow_canvas_shows(parent):
     assert " ".join(lines) == HINT
 
 
+def test_lines_are_broken_anew_where_the_canvas_becomes_narrow_or_wide(parent):
+    viewer = ViewerModel()
+    CanvasNote(viewer, parent).say(HINT)
+    for width, longest in ((306, 29), (20, 12), (900, 40)):
+        viewer.canvas.size = (600, width)
+        lines = viewer.canvas.overlays.text.text.splitlines()
+        assert longest - 8 < max(map(len, lines)) <= longest
+        assert " ".join(lines) == HINT
+
+
 def test_a_warning_goes_by_itself_and_what_a_tool_waits_for_comes_back(qtbot, parent, monkeypatch):
     monkeypatch.setattr("napari_unet_nuclei.gui.viewer.canvas_note.READ", 20)
     viewer = ViewerModel()

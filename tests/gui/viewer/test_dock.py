@@ -9,6 +9,18 @@ from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar
 
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
+from tests.helpers.correcting import segmented
+
+ALL = (
+    "Segment nuclei",
+    "Correct nuclei",
+    "Follow over time",
+    "Measure nuclei",
+    "Evaluate labels",
+    "Fine-tune",
+    "Batch segment folder",
+    "Models",
+)
 
 LONG = 30_000
 
@@ -50,7 +62,44 @@ def test_the_window_stays_as_large_as_it_is_when_a_dock_is_added(qtbot, make_nap
     qtbot.waitUntil(lambda: (window.width(), window.height()) == (1000, 650), timeout=LONG)
 
 
-def test_tabs_have_short_titles_of_which_six_fit_beside_each_other(qtbot, make_napari_viewer_proxy):
+def test_titles_of_all_docks_are_read_whole_in_their_tabs(qtbot, make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    docks = [open_dock(viewer, name) for name in ALL]
+    qtbot.waitUntil(lambda: docks[-1].is_in_front, timeout=LONG)
+    let_it_turn(qtbot)
+    [bar] = [one for one in ancestor(docks[0], QMainWindow).findChildren(QTabBar) if one.count() == len(docks)]
+    for tab in range(bar.count()):
+        assert bar.tabRect(tab).width() > bar.fontMetrics().horizontalAdvance(bar.tabText(tab)), bar.tabText(tab)
+
+
+def test_letters_of_what_comes_later_into_a_dock_are_as_large_as_the_others(
+    qtbot, make_napari_viewer_proxy, monkeypatch
+):
+    appearance = get_settings().appearance
+    usual = appearance.font_size
+    monkeypatch.setattr(appearance, "font_size", 2 * usual)
+    viewer = make_napari_viewer_proxy(show=True)
+    image, labels, metadata = segmented(3)
+    viewer.add_image(image, name="DAPI")
+    viewer.add_labels(labels, name="DAPI labels", metadata=metadata)
+    dock = open_dock(viewer, "Measure nuclei")
+    qtbot.waitUntil(dock.panel.run_button.isEnabled, timeout=LONG)
+    dock.panel.run_button.click()
+    qtbot.waitUntil(lambda: dock.results.plot is not None and not dock.panel.is_running, timeout=LONG)
+    dock.results.tabs.setCurrentWidget(dock.results.classes_panel)
+    dock.results.classes_panel.add_button.click()
+    names = list(dock.results.classes_panel.rows.values())
+    assert names
+    qtbot.waitUntil(lambda: all(row.edit.font().pointSize() == 2 * usual for row in names), timeout=LONG)
+    assert dock.results.plot.axes.xaxis.label.get_size() == pytest.approx(0.9 * 2 * usual)
+    table = dock.results.table_view
+    qtbot.waitUntil(
+        lambda: table.columnWidth(0) > table.horizontalHeader().fontMetrics().horizontalAdvance("Nucleus"), timeout=LONG
+    )
+    appearance.font_size = usual
+
+
+def test_every_dock_has_a_short_title_of_its_own_for_its_tab(qtbot, make_napari_viewer_proxy):
     viewer = make_napari_viewer_proxy(show=True)
     first, second = open_dock(viewer, "Segment nuclei"), open_dock(viewer, "Batch segment folder")
     qtbot.waitUntil(lambda: second.is_in_front and not first.is_in_front, timeout=LONG)

@@ -84,12 +84,12 @@ def test_four_stains_that_napari_shows_as_a_colour_and_its_opacity_are_channels(
     np.testing.assert_allclose(table[names].iloc[0], stains[0][PLANE == 1].mean(axis=0))
 
 
-def test_a_palette_is_measured_by_its_colours_though_napari_shows_its_indices(make_napari_viewer_proxy, tmp_path):
+def test_a_palette_is_measured_by_its_colours_though_napari_shows_its_indices(modest_viewer, tmp_path):
     indices = np.random.default_rng(0).integers(0, 4, (20, 30)).astype(np.uint8)
     table = np.zeros((3, 256), np.uint16)
     table[:, :4] = np.array([[200, 10, 90], [20, 180, 40], [7, 8, 150], [99, 98, 3]]).T * 257
     tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=table)
-    [layer] = make_napari_viewer_proxy().open(tmp_path / "a.tif", plugin="napari")
+    [layer] = modest_viewer.open(tmp_path / "a.tif", plugin="napari")
     assert layer.data.shape == (20, 30)
     means = measured(Labels(PLANE), layer)[["a_red_mean", "a_green_mean", "a_blue_mean"]].iloc[0]
     np.testing.assert_allclose(means, (table[:, :4].T // 257)[indices[PLANE == 1]].mean(axis=0))

@@ -25,6 +25,7 @@ from napari_unet_nuclei.core.model.file import Model
 from napari_unet_nuclei.core.model.unet import UNet
 from napari_unet_nuclei.core.progress import Progress, Share, Silent, with_shares
 from napari_unet_nuclei.core.quantity import quantity
+from napari_unet_nuclei.core.segment.predict import Prediction
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
 from napari_unet_nuclei.core.train.fitting import fit_score
 from napari_unet_nuclei.core.train.samples import Sample
@@ -241,10 +242,14 @@ class Judge:
             for sample, prediction in zip(samples, predictions, strict=True)
         )
 
-    def judge(self, model: Model, share: float) -> Mixture:
-        """Compare a mixture with the old model on held-out corrections and rehearsed crops."""
-        found = self.found(model, self.judging)
-        rehearsed = compare_models(self.old, self._rehearsed_before, self.found(model, self.old)) if self.old else None
+    def judge(self, model: Model, share: float, predictions: Sequence[Prediction]) -> Mixture:
+        """Compare a mixture, given its predictions of all unseen samples, with the old model."""
+        labels = tuple(
+            decoded(prediction, model.card.for_kind(sample.kind))
+            for sample, prediction in zip(self.unseen, predictions, strict=True)
+        )
+        found, old = labels[: len(self.judging)], labels[len(self.judging) :][: len(self.old)]
+        rehearsed = compare_models(self.old, self._rehearsed_before, old) if self.old else None
         return Mixture(model, share, found, compare_models(self.judging, self.before, found), rehearsed)
 
     def compare(self, model: Model, samples: Sequence[Sample], progress: Progress) -> BeforeAfter:
@@ -258,21 +263,25 @@ def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Mix
 
     ``strength`` is the largest share of new weights.
     """
-    mixtures = []
+    mixtures: list[Mixture] = []
     for part, step in with_shares(SHARES, progress):
         share = strength * part
         mixed = Model(new.card, mix(judge.base.unet, new.unet, share))
-        card = _fitted(mixed, judge, Share(step, 0.0, 0.9))
-        mixtures.append(judge.judge(Model(card, mixed.network), share))
+        # Once for thresholds and judgement: the network's maps do not depend on thresholds.
+        predictions = predict_samples(mixed, judge.unseen, judge.device, Share(step, 0.0, 0.6))
+        card = _fitted(mixed.card, judge, predictions, Share(step, 0.6, 0.9))
+        mixtures.append(judge.judge(Model(card, mixed.network), share, predictions))
+        # Less of the new weights is for those that forget, or gain too little to be told from chance.
+        if mixtures[-1].retains and mixtures[-1].report.outcome == "better":
+            break
     return _best(mixtures, judge.judging)
 
 
-def _fitted(model: Model, judge: Judge, progress: Progress) -> ModelCard:
+def _fitted(card: ModelCard, judge: Judge, predictions: Sequence[Prediction], progress: Progress) -> ModelCard:
     """Fit score and thresholds for each kind of image: after a short training a network is surer of one of them."""
-    card, unseen = model.card, judge.unseen
-    predictions = predict_samples(model, unseen, judge.device, Share(progress, 0.0, 0.3))
+    unseen = judge.unseen
     kinds = sorted({sample.kind for sample in unseen})
-    for kind, fitting in with_shares(kinds, Share(progress, 0.3, 1.0)):
+    for kind, fitting in with_shares(kinds, progress):
         # All unseen samples of a kind together: thresholds would overfit a handful of held-out nuclei.
         pairs = [(one, two) for one, two in zip(unseen, predictions, strict=True) if one.kind == kind]
         samples, predicted = zip(*pairs, strict=True)

@@ -29,7 +29,7 @@ from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.trainer import Trainer, TrainResult
 from napari_unet_nuclei.core.types import Labels
 
-TRAINING_SHARE = 0.8
+TRAINING_SHARE = 0.9
 """Share of the progress bar and of the time limit for training; judging takes the rest."""
 
 CHOSEN = 0.95
@@ -131,8 +131,8 @@ def finetune_model(
     progress.report(Advanced(0.0, "timing a training step"))
     # Only now can a step be timed, as it needs the network on its device.
     trainer.settings = with_short_epochs(trainer, training)
-    # Half of the crops suffice to choose an epoch, and validation takes time from training.
-    validation = (*division.judging, *old.validation[::2], *other.validation[::2])
+    # A quarter of the crops suffices to choose an epoch, and validation takes time from training.
+    validation = (*division.judging, *old.validation[::4], *other.validation[::4])
     watched = Previewing(Share(progress, 0.0, TRAINING_SHARE), trainer, division.judging)
     watched.show(epoch=0)
     result = trainer.fit(training, validation, watched)

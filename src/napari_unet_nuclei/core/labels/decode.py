@@ -1,8 +1,8 @@
 """Turn the network's maps into labelled nuclei: threshold, basins, notches, filters.
 
 Arranged for sliders. The foreground threshold determines the basins; *split*, *smallest* and *score* are queries to the
-graph of those basins, which is thousands of times smaller than the image. From the second threshold on, the basins are
-a query too, to `AllLevels`.
+graph of those basins, which is thousands of times smaller than the image. Once a plane is prepared for it, the basins
+are a query too, to `AllLevels`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class PlaneDecoder:
         return self._graph_at(foreground).all_nuclei(split)
 
     def prepare(self) -> None:
-        """Find what all foreground thresholds have in common: three times the work of one, and each is then a query."""
+        """Find what all foreground thresholds have in common: as much work as three, and each is then a query."""
         if self._levels is None and self.maps[0].size:
             self._levels, self._heights = AllLevels.of(self.maps, self._smoothed()), None
 
@@ -114,9 +114,6 @@ class PlaneDecoder:
         return known[1]
 
     def _found(self, foreground: float, level: int) -> PlaneGraph:
-        # Whoever asks for a second threshold will ask for more: a slider passes many.
-        if self._graph is not None and LOWEST <= level <= HIGHEST:
-            self.prepare()
         levels = self._levels
         if levels is None or not LOWEST <= level <= HIGHEST:
             return PlaneGraph.of(self.maps, self._smoothed(), foreground)

@@ -97,7 +97,8 @@ def draw(nuclei: Sequence[Nucleus], shape: tuple[int, int]) -> tuple[NDArray[np.
         if nucleus.radius < 0.5 or clean[into].size == 0:
             continue
         depth = _depth(nucleus)
-        clean[into] = np.maximum(clean[into], _appearance(nucleus, depth)[out_of])
+        if nucleus.brightness > 0:
+            clean[into] = np.maximum(clean[into], _appearance(nucleus, depth)[out_of])
         # Overlapping nuclei meet where their relative depths are equal: halfway, as between touching cells.
         mine = depth[out_of] > deepest[into]
         labels[into][mine] = number

@@ -152,7 +152,8 @@ class Glance:
 
 def first_look(reader: PlaneReader, runner: NetworkRunner, progress: Progress) -> float:
     """Estimate the nucleus diameter from small windows, in image pixels; the model's own where nothing is seen."""
-    centre = brightest_patch(reader)
+    # One window holds all of a small plane, wherever its centre is.
+    centre = brightest_patch(reader) if max(reader.shape) > WINDOW else (0, 0)
     seen = runner.card.diameter
     # Finest first: most images are decided there. A coarser window is of the same cost and shows nine times the area.
     for shrink in shrinkings(reader.shape):

@@ -88,12 +88,16 @@ class PartDecoder:
         self.region = region
         window = grown(region, margin, maps.shape[1:])
         self._decoder = PlaneDecoder(np.ascontiguousarray(maps[:, *slices(window)]), scale)
+        self._is_known = False
         self._inside = slices((
             region[0] - window[0], region[1] - window[0], region[2] - window[2], region[3] - window[2]
         ))  # fmt: skip
 
     def decode(self, thresholds: DecodeThresholds) -> Labels:
         """Return the labels of the rectangle, ids 1..n without gaps."""
+        if self._is_known:  # a slider that moves on passes many thresholds
+            self._decoder.prepare()
+        self._is_known = True
         return whole_labels(self._decoder.decode(thresholds).labels[self._inside])
 
 

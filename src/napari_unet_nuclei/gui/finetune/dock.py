@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
-from napari.utils.theme import get_theme
+from napari.settings import get_settings
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder
@@ -25,8 +25,9 @@ from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, open_dock
+from napari_unet_nuclei.gui.viewer.plot_look import plot_look
 from napari_unet_nuclei.gui.widgets.forms import fill, titled
-from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot, PlotColours
+from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot
 from napari_unet_nuclei.gui.widgets.picture import PictureView
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -131,7 +132,8 @@ class FinetuneDock(Dock):
         self.job_panel.running_changed.connect(self._show_running)
         self.result.keep_clicked.connect(self._keep)
         self.result.discard_button.clicked.connect(self._discard)
-        self._viewer.events.theme.connect(self._follow_theme)
+        for changed in (self._viewer.events.theme, get_settings().appearance.events.font_size):
+            changed.connect(self._follow_theme)
 
     def _propose_base(self) -> None:
         """Find the best model on the ticked nuclei in the background, once for each choice of them."""
@@ -277,9 +279,7 @@ class FinetuneDock(Dock):
         return next((name for layer in layers if (name := str(provenance(layer).get("model", "")))), "")
 
     def _follow_theme(self, _event: Any = None) -> None:
-        # The plot is drawn by us, so that napari's style sheet does not reach it.
-        theme = get_theme(self._viewer.theme)
-        self.training.plot.set_colours(PlotColours(theme.background.as_hex("long"), theme.text.as_hex("long")))
+        self.training.plot.set_colours(plot_look(self._viewer.theme))
 
 
 # PyTorch is imported in these jobs only, in their thread: loading it would freeze the window for seconds.

@@ -23,8 +23,10 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import MOST_CLASSES
 from napari_unet_nuclei.gui.viewer.columns import titles_of
 from napari_unet_nuclei.gui.viewer.layer_classes import LayerClasses
+from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.forms import SPACING, Folded, fill
+from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 from napari_unet_nuclei.gui.widgets.row_list import TICK_BOX
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -149,7 +151,7 @@ class ClassRow:
         self.colour_button.setToolTip(f"Key {place + 1} gives a nucleus this class. Click to change the colour.")
         self.edit = QLineEdit(name)
         self.edit.setToolTip("Name of the class.")
-        self.edit.setStyleSheet("min-width: 7em")  # large letters would leave the name no room beside the numbers
+        call_soon(self.edit, LetterSize(self.edit).follow)  # once it is shown
         self.count = QLabel()
         self.count.setToolTip("Nuclei that were given this class, those of files included; and all that have it.")
         self.remove_button = QToolButton()

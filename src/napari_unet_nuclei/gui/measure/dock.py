@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from napari.layers import Labels
-from napari.utils.theme import get_theme
+from napari.settings import get_settings
 from numpy.typing import NDArray
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
@@ -32,11 +32,11 @@ from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, o
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
+from napari_unet_nuclei.gui.viewer.plot_look import plot_look
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
 from napari_unet_nuclei.gui.widgets.forms import Folded
-from napari_unet_nuclei.gui.widgets.loss_plot import PlotColours
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -120,7 +120,8 @@ class MeasureDock(Dock):
         results.tabs.currentChanged.connect(self._refresh_keys)
         self.front_changed.connect(self._refresh_keys)
         self._viewer.layers.events.removed.connect(self._forget_removed)
-        self._viewer.events.theme.connect(self._follow_theme)
+        for changed in (self._viewer.events.theme, get_settings().appearance.events.font_size):
+            changed.connect(self._follow_theme)
         on_click(self._viewer, self._select_clicked)
 
     def take_labels(self, layer: Labels) -> None:
@@ -438,10 +439,8 @@ class MeasureDock(Dock):
         )
 
     def _follow_theme(self, _event: Any = None) -> None:
-        # The plot is drawn by us, so that napari's style sheet does not reach it.
         if self.results.plot is not None:
-            theme = get_theme(self._viewer.theme)
-            self.results.plot.set_colours(PlotColours(theme.background.as_hex("long"), theme.text.as_hex("long")))
+            self.results.plot.set_colours(plot_look(self._viewer.theme))
 
 
 def _gated(measured: MeasuredTable, gate: Gate) -> MeasuredTable:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.widgets import LassoSelector, RectangleSelector, SpanSelector
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.labels.measure.gate import Gate, Limit
@@ -19,7 +19,7 @@ from napari_unet_nuclei.gui.viewer.columns import numbers_of, titles_of
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import SPACING
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
-from napari_unet_nuclei.gui.widgets.loss_plot import SMALL, PlotColours, letter_size
+from napari_unet_nuclei.gui.widgets.loss_plot import SMALL, PlotColours
 
 HEIGHT = 130
 """Pixels."""
@@ -110,12 +110,6 @@ class NucleiPlot(QWidget):
             self.gate = None
         self._draw()
 
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Draw with other letters when those of the window change."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange:
-            self._draw()
-
     def set_colours(self, colours: PlotColours) -> None:
         """Use the colours of another theme."""
         self._colours = colours
@@ -153,7 +147,7 @@ class NucleiPlot(QWidget):
 
     def _place(self, _event: Any = None) -> None:
         """Keep the room of the texts around the axes, however large the plot is."""
-        left, below, right, above = (pixels * letter_size(self) / SMALL for pixels in MARGINS)
+        left, below, right, above = (pixels * self._colours.letters / SMALL for pixels in MARGINS)
         width, height = max(self.canvas.width(), 2 * left), max(self.canvas.height(), 2 * below)
         self.axes.set_position((left / width, below / height, 1 - (left + right) / width, 1 - (below + above) / height))
 
@@ -261,7 +255,7 @@ class NucleiPlot(QWidget):
         self.lassoed.emit(np.flatnonzero(inside))
 
     def _dress(self) -> None:
-        colours, letters = self._colours, letter_size(self)
+        colours, letters = self._colours, self._colours.letters
         self.figure.set_facecolor(colours.background)
         self.axes.set_facecolor(colours.background)
         self.axes.tick_params(colors=colours.text, labelsize=letters)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QDialog, QFileDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
@@ -18,6 +19,7 @@ from napari_unet_nuclei.core.settings_base import titles_of
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.job import KINDS, paths_of, save_job, take_down
 from napari_unet_nuclei.gui.viewer.layers import pictures_in
+from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.viewer.view import units_factors
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
@@ -82,6 +84,7 @@ class SaveDialog(QDialog):
         self._around, self._cells = around, cells
         self.setWindowTitle(f"Save '{layer.name}'")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._letters = LetterSize(self)
         self.base = PathEdit(
             "folder and name, without an ending", "Where the files go, and what their names begin with."
         )
@@ -95,6 +98,11 @@ class SaveDialog(QDialog):
         self._lay_out()
         self._connect()
         self.base.setValue(str(_proposed(layer, self._images)))
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Have letters as large as those of the docks."""
+        super().showEvent(event)
+        self._letters.follow()
 
     def _tick(self, kind: str) -> QCheckBox:
         field = BatchSettings.model_fields[kind]

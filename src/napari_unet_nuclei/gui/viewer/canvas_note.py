@@ -16,7 +16,13 @@ SIZE = 12
 """Points."""
 
 LINE = 40
-"""Most letters of a line: napari cuts longer ones off where a canvas between docks is narrow."""
+"""Most letters of a line."""
+
+LETTER = 10.5
+"""Pixels of a letter: napari cuts lines off that are longer than a canvas between docks is wide."""
+
+FEWEST = 12
+"""Letters of a line, however narrow the canvas is."""
 
 READ = 6000
 """Milliseconds for which a warning is shown."""
@@ -30,7 +36,9 @@ class CanvasNote(QObject):
         self._viewer = viewer
         self._before: dict[str, object] | None = None
         self._said = ""
+        self._shown = ""
         self._reading = rest_timer(self, self._end_warning, READ)
+        viewer.canvas.events.size.connect(self._fit)
 
     def say(self, text: str) -> None:
         """Show a text until another one comes; an empty one takes it away."""
@@ -46,12 +54,19 @@ class CanvasNote(QObject):
     def _end_warning(self) -> None:
         self._show(self._said)
 
+    def _fit(self, _event: object = None) -> None:
+        """Break the lines anew for a canvas of another width."""
+        if self._shown:
+            self._show(self._shown)
+
     def _show(self, text: str) -> None:
+        self._shown = text
         overlay = self._viewer.canvas.overlays.text
         if text and self._before is None:
             self._before = {name: getattr(overlay, name) for name in ("text", "visible", "position", "font_size")}
         if text:
-            lines = textwrap.fill(text, LINE)
+            _, width = self._viewer.canvas.size
+            lines = textwrap.fill(text, min(max(int(width / LETTER), FEWEST), LINE))
             overlay.text, overlay.position, overlay.font_size, overlay.visible = lines, "top_center", SIZE, True
         elif self._before is not None:
             before, self._before = self._before, None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QEnterEvent, QShowEvent
-from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QTabBar, QWidget
 
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.viewer.help import DockHelp
@@ -109,8 +109,17 @@ class Dock(QWidget):
                 window.tabifyDockWidget(other, frame)
                 self._sort_tabs(window, frame)
                 frame.raise_()
+                call_soon(self, self._show_whole_titles)  # Qt has not made the bar yet
                 call_soon(self, self._give_back)
                 return
+
+    def _show_whole_titles(self) -> None:
+        """Let the bar of the tabs scroll where it is too short: of a title that Qt shortens, one letter may be left."""
+        window = ancestor(self, QMainWindow)
+        for bar in window.findChildren(QTabBar) if window is not None else ():
+            if bar.parent() is window and self.tab_title in [bar.tabText(place) for place in range(bar.count())]:
+                bar.setElideMode(Qt.TextElideMode.ElideNone)
+                bar.setUsesScrollButtons(True)
 
     def _give_back(self) -> None:
         """Let the window be as large as before."""

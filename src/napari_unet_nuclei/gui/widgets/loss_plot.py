@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.progress import EpochDone
@@ -22,11 +21,8 @@ TRAINING, HELD_OUT, ACCURACY = "#e69f00", "#56b4e9", "#2ca085"
 HEIGHT = 230
 """Pixels."""
 
-LETTERS = 0.9
-"""Share of the window's letters."""
-
 SMALL = 8.0
-"""Points, where a style sheet gives the window's letters in pixels."""
+"""Points of small letters."""
 
 FEWEST_EPOCHS = 5
 """For which there is room from the beginning."""
@@ -34,16 +30,11 @@ FEWEST_EPOCHS = 5
 
 @dataclass(frozen=True)
 class PlotColours:
-    """Background and text colour of a theme, in matplotlib's notation."""
+    """Background and text colour of a theme, in matplotlib's notation, and the size of letters in points."""
 
     background: str = "#ffffff"
     text: str = "#222222"
-
-
-def letter_size(plot: QWidget) -> float:
-    """Return the size in points of the letters of a plot, which are almost as large as those around it."""
-    usual = plot.font().pointSizeF()
-    return LETTERS * usual if usual > 0 else SMALL
+    letters: float = SMALL
 
 
 class LossPlot(QWidget):
@@ -88,12 +79,6 @@ class LossPlot(QWidget):
         self._colours = colours
         self._draw()
 
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Draw with other letters when those of the window change."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange:
-            self._draw()
-
     def _draw(self) -> None:
         """Redraw everything, which is cheap: a run has a few dozen epochs."""
         epochs = [event.epoch for event in self._history]
@@ -109,7 +94,7 @@ class LossPlot(QWidget):
         self.canvas.draw_idle()
 
     def _label(self) -> None:
-        colours, letters = self._colours, letter_size(self)
+        colours, letters = self._colours, self._colours.letters
         self._figure.set_facecolor(colours.background)
         self.loss_axes.set_ylabel("loss")
         self.accuracy_axes.set_ylabel(AP50)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QWidget
+
+from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 
 LISTED = (3, 6)
 """Minimum and maximum number of visible rows."""
@@ -32,6 +34,12 @@ class RowList(QTreeWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self._head = header
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Be as high as letters of another size need."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            call_soon(self, self.fit_height)  # the head gets the letters after this
 
     def fit_height(self) -> None:
         """Set the height to that of the rows, within limits."""

@@ -13,6 +13,8 @@ from qtpy.QtCore import QAbstractTableModel, QEvent, QItemSelection, QItemSelect
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
 
+from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
+
 ROWS_MEASURED = 50
 """Rows on the screen by which the width of a column is chosen."""
 
@@ -136,10 +138,11 @@ class TableView(QTableView):
         self.setSortingEnabled(True)
 
     def changeEvent(self, event: QEvent | None) -> None:
-        """Make rows as high as letters of another size need."""
+        """Make rows as high, and columns as wide, as letters of another size need."""
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.FontChange:
             self._fit_rows()
+            call_soon(self, self.resizeColumnsToContents)  # the heads get the letters after this
 
     def _fit_rows(self) -> None:
         high = self.fontMetrics().height() + 6

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from bioimageio.spec import save_bioimageio_package
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.model.file import Model
@@ -84,6 +83,8 @@ def test_a_package_becomes_a_model_that_gives_its_maps(tmp_path, older):
 
 @pytest.mark.parametrize("version", ["0.4.0", "0.4.10", "0.5.0", "0.5.10", "0.5.14"])
 def test_first_and_latest_of_each_version_and_what_its_own_library_writes_are_read_alike(tmp_path, version):
+    from bioimageio.spec import save_bioimageio_package  # here, since it takes as long to import as PyTorch
+
     def dated(one: Description) -> None:
         one["format_version"] = version
         if version == "0.5.14":  # since 0.5.11

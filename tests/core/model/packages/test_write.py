@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import sys
 import types
@@ -8,7 +9,6 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
-import bioimageio.spec
 import numpy as np
 import onnxruntime
 import pytest
@@ -34,6 +34,12 @@ from tests.helpers.packages import write_package as pack
 from tests.helpers.tiny import FLOAT32, GREY, TINY, tiny_class_model, tiny_model, tiny_network
 
 NOTES = PackageNotes(authors=("Ada Lovelace", "Mary Somerville"), licence="CC-BY-4.0")
+
+
+@pytest.fixture(scope="module")
+def spec() -> types.ModuleType:
+    """The library that reads packages; imported here alone, since that takes as long as importing PyTorch."""
+    return importlib.import_module("bioimageio.spec")
 
 
 def saved(folder: Path, model: Model) -> Model:
@@ -70,9 +76,9 @@ def exported(tmp_path_factory) -> tuple[Path, Model]:
     return folder / "tiny.zip", model
 
 
-def test_the_checker_of_the_format_accepts_it_and_it_says_who_and_what(exported):
+def test_the_checker_of_the_format_accepts_it_and_it_says_who_and_what(spec, exported):
     path, model = exported
-    described = bioimageio.spec.load_description(path)
+    described = spec.load_description(path)
     assert described.validation_summary.status in ("valid-format", "passed")
     assert [author.name for author in described.authors] == ["Ada Lovelace", "Mary Somerville"]
     assert str(described.license) == "CC-BY-4.0"
@@ -117,11 +123,11 @@ def test_other_programs_get_the_maps_of_the_engine(exported):
 
 
 @pytest.mark.parametrize("weights", ["onnx", "pytorch_state_dict"])
-def test_the_programs_of_the_format_run_it_to_the_same_maps(exported, weights):
+def test_the_programs_of_the_format_run_it_to_the_same_maps(spec, exported, weights):
     core = pytest.importorskip("bioimageio.core", reason="needs another version of bioimageio.spec")
     digest = pytest.importorskip("bioimageio.core.digest_spec")
     path, _ = exported
-    description = bioimageio.spec.load_description(path)
+    description = spec.load_description(path)
     assert core.test_model(description, weight_format=weights).status == "passed"
     files = members(path)
     sample = digest.create_sample_for_model(description, inputs={"input": array(files, "test_input.npy")})
@@ -131,7 +137,7 @@ def test_the_programs_of_the_format_run_it_to_the_same_maps(exported, weights):
     np.testing.assert_allclose(np.asarray(found.members["maps"].data), array(files, "test_output.npy"), atol=1e-4)
 
 
-def test_it_has_what_deepimagej_and_ilastik_look_for(exported):
+def test_it_has_what_deepimagej_and_ilastik_look_for(spec, exported):
     # As their sources say: the reader of deepImageJ (JDLL), and what ilastik checks before it loads a model.
     described = yaml.safe_load(members(exported[0])["rdf.yaml"])
     assert described["config"]["bioimageio"]["nickname"] == "tiny"
@@ -142,14 +148,14 @@ def test_it_has_what_deepimagej_and_ilastik_look_for(exported):
         assert axes["channel"]["channel_names"]
     assert [step["id"] for step in taken["preprocessing"]] == ["scale_range"]
     assert set(described["weights"]) == {"onnx", "pytorch_state_dict"}
-    again = bioimageio.spec.load_description(exported[0], format_version="latest")
-    bioimageio.spec.save_bioimageio_package_to_stream(again, output_stream=BytesIO())  # as ilastik hands it on
+    again = spec.load_description(exported[0], format_version="latest")
+    spec.save_bioimageio_package_to_stream(again, output_stream=BytesIO())  # as ilastik hands it on
 
 
-def test_the_file_with_the_network_needs_pytorch_alone(exported, monkeypatch):
+def test_the_file_with_the_network_needs_pytorch_alone(spec, exported, monkeypatch):
     path, model = exported
     files = members(path)
-    description = bioimageio.spec.load_description(path).weights.pytorch_state_dict.architecture
+    description = spec.load_description(path).weights.pytorch_state_dict.architecture
     module = types.ModuleType("unet_of_package")
     monkeypatch.setitem(sys.modules, "unet_of_package", module)
     text = files["unet.py"].decode()
@@ -210,14 +216,14 @@ def test_authors_and_licence_must_be_said_and_the_checker_has_the_last_word(tmp_
     assert not (tmp_path / "a.zip").exists()
 
 
-def test_the_registry_writes_packages_and_knows_the_authors_of_the_bundled_model(tmp_path):
+def test_the_registry_writes_packages_and_knows_the_authors_of_the_bundled_model(spec, tmp_path):
     bundled = tmp_path / "bundled"
     bundled.mkdir()
     card = ModelCard(name="one", architecture=TINY, licence="BSD-3-Clause; with credit")
     save_model(bundled / "one.safetensors", Model(card, tiny_network()))
     registry = ModelRegistry(tmp_path / "own", bundled)
     registry.export("one", tmp_path / "one.zip")
-    described = bioimageio.spec.load_description(tmp_path / "one.zip", perform_io_checks=False)
+    described = spec.load_description(tmp_path / "one.zip", perform_io_checks=False)
     assert [author.name for author in described.authors] == list(AUTHORS)
     assert str(described.license) == "BSD-3-Clause"
     with pytest.raises(ModelFileError, match="installed already"):
@@ -228,11 +234,11 @@ def test_the_registry_writes_packages_and_knows_the_authors_of_the_bundled_model
         registry.export("one", tmp_path / "one.tar")
 
 
-def test_a_package_of_ours_that_was_changed_is_refused(exported, tmp_path):
+def test_a_package_of_ours_that_was_changed_is_refused(spec, exported, tmp_path):
     path, _ = exported
     files = members(path)
     text = files.pop("rdf.yaml").decode()
-    weights = bioimageio.spec.load_description(path, perform_io_checks=False).weights.pytorch_state_dict
+    weights = spec.load_description(path, perform_io_checks=False).weights.pytorch_state_dict
     other = torch.load(BytesIO(files["weights.pt"]), weights_only=True)
     other["heads.bias"] += 1
     file = BytesIO()

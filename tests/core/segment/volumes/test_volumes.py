@@ -9,9 +9,9 @@ from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.metrics.overlaps import match
 from napari_unet_nuclei.core.progress import Cancelled
-from napari_unet_nuclei.core.samples.packed_tissue import packed_tissue
 from napari_unet_nuclei.core.segment.run import segment
 from tests.helpers.recording import RecordingProgress
+from tests.helpers.samples import packed_tissue
 
 TISSUE = packed_tissue(shape=(12, 80, 80), diameter=24, count=14, spacing=4)
 CPU = {"device": "cpu", "diameter": 26, "pixel_size": TISSUE.pixel_size}
