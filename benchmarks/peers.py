@@ -102,8 +102,9 @@ def stardist() -> dict[str, Any]:
     model = StarDist2D(Config2D(n_rays=rays, grid=grid, n_channel_in=1), name="drawn", basedir=None)
     probability = edt_prob(labels)[:: grid[0], :: grid[1]].copy()
     distances = star_dist(labels, rays, grid=grid)
-    network = _median(lambda: model.predict(image, normalizer=None))
     before = _median(lambda: normalize(image, 1, 99.8))
+    prepared = normalize(image, 1, 99.8)
+    network = _median(lambda: model.predict(prepared, normalizer=None))
     found: list[np.ndarray] = []
 
     def decode() -> None:
