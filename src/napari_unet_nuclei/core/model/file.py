@@ -46,15 +46,13 @@ class Model:
 
 
 def save_model(path: Path, model: Model) -> ModelCard:
-    """Write a model file atomically, with weights in float16; return its card with the hash of the weights.
+    """Write a model file atomically, with weights in float16 if they fit; return its card with the hash of the weights.
 
-    Raise ModelFileError if a weight does not fit into float16; OutputFileError if the file cannot be written.
+    Raise ModelFileError if a weight is not a number; OutputFileError if the file cannot be written.
     """
-    tensors = {
-        name: value.half() if value.is_floating_point() else value for name, value in model.network.state_dict().items()
-    }
+    tensors = {name: _compact(value) for name, value in model.network.state_dict().items()}
     if not all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()):
-        raise ModelFileError(f"The weights of '{model.card.name}' are too large for a model file: training diverged.")
+        raise ModelFileError(f"The weights of '{model.card.name}' are not all numbers: training diverged.")
     # safetensors refuses views of other memory layouts, such as channels-last.
     tensors = {name: value.contiguous() for name, value in tensors.items()}
     with atomic(path) as temporary:
@@ -63,6 +61,12 @@ def save_model(path: Path, model: Model) -> ModelCard:
         card = model.card.model_copy(update={"weights_hash": hash_tensors(temporary)})
         temporary.write_bytes(save(tensors, {"card": card.model_dump_json()}))
     return card
+
+
+def _compact(value: Tensor) -> Tensor:
+    """Return a tensor in float16, or as it is where that is too small, as for the variances of some deep levels."""
+    half = value.half() if value.is_floating_point() else value
+    return half if torch.isfinite(half).all() else value
 
 
 def read_model(path: Path) -> Model:
