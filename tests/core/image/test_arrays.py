@@ -110,6 +110,10 @@ def test_colours_are_told_by_shape_and_values(array, axes) -> None:
     assert find_axes(array) == axes
 
 
+def test_colours_are_not_looked_for_where_there_are_no_values() -> None:
+    assert find_axes(np.zeros((0, 17, 17, 3), bool))[-1] == "C"
+
+
 @pytest.mark.parametrize("shape", [(50, 40), (38, 38), (40, 20)])
 def test_images_of_other_sizes_are_no_levels(shape) -> None:
     with pytest.raises(ImageShapeError, match="neither a stack nor a pyramid"):

@@ -67,6 +67,8 @@ def find_axes(array: AnyArray) -> str:
 
 def last_axis(array: AnyArray) -> str:
     """Tell by the values whether the last axis of an array, of 3 or 4, is colours (S) or channels (C)."""
+    if 0 in array.shape:
+        return "C"  # nothing can be told without values; whoever reads the pixels says that there are none
     return "S" if has_colour_values(_window(array, tuple(int(length) for length in array.shape))) else "C"
 
 
