@@ -160,10 +160,10 @@ def gather(
         columns = slice(first, first + part.areas.size)
         whole.totals[:, columns] += part.totals
         np.maximum(whole.peaks[:, columns], part.peaks, out=whole.peaks[:, columns])
-    # Relative to the whole plane, so that the boxes of blocks can be joined.
-    largest, negated = np.split(whole.peaks[len(PEAKS) :], 2)
-    largest += np.reshape(origin or 0, (-1, 1))
-    negated -= np.reshape(origin or 0, (-1, 1))
+    # Relative to the whole plane, so that the boxes of blocks can be joined: the last pixels of the boxes are shifted,
+    # and their first ones, which are negated to be found as largest values too.
+    shift = np.reshape(origin or (0,) * (maps.ndim - 1), (-1, 1))
+    whole.peaks[len(PEAKS) :] += np.concatenate([shift, -shift])
     return whole
 
 
