@@ -193,8 +193,7 @@ class Warp(K.GeometricAugmentationBase2D):
 def seeded(seed: int, images: Tensor) -> Iterator[None]:
     """Seed PyTorch's generators, and leave those of the processor and of the images' device as they were afterwards."""
     device = images.device
-    own = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(own, device_type=device.type if own else "cuda"):
+    with torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type):
         torch.manual_seed(seed)
         yield
 

@@ -60,12 +60,12 @@ class BatchSource(Dataset[Prepared]):
         return Prepared(images, self.task.targets(warped), seed)
 
     def batch(self, step: int) -> Batch:
-        """Make the batch of a step."""
-        return self._placed(self[step])
+        """Make the batch of a step, all on the processor."""
+        return self._exposed(self[step], "cpu")
 
-    def _placed(self, prepared: Prepared) -> Batch:
-        """Move a batch to the device, and expose it there."""
-        exposed = self.augmentation.expose(prepared.images.to(self.device.name), prepared.seed)
+    def _exposed(self, prepared: Prepared, place: str) -> Batch:
+        """Expose a batch in a place, the processor or the device, and move it to the device."""
+        exposed = self.augmentation.expose(prepared.images.to(place), prepared.seed).to(self.device.name)
         # As the network, else every convolution would convert its input; faster on CPUs and tensor cores alike.
         return exposed.to(memory_format=torch.channels_last), prepared.targets.to(self.device.name)
 
@@ -77,7 +77,7 @@ class BatchSource(Dataset[Prepared]):
             loader = DataLoader(
                 self, batch_size=None, sampler=count(first), num_workers=workers, multiprocessing_context="fork"
             )
-            yield map(self._placed, loader)
+            yield (self._exposed(prepared, self.device.name) for prepared in loader)
         else:
             # A single thread for the arithmetic of crops: the network uses the others.
             with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
