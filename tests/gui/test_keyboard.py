@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
@@ -11,8 +10,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from napari_unet_nuclei.gui.segment.foot import ResultFoot
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.widgets.forms import Folded
-from tests.helpers.correcting import segmented
-from tests.helpers.docks import DOCKS, dock_class
+from tests.helpers.docks import DOCKS, filled_dock
 
 SAME_ROW = 0.4
 """Share of the lower of two controls that lies beside the other."""
@@ -21,13 +19,7 @@ MOST_STOPS = 100
 
 
 def opened(qtbot, name: str) -> Dock:
-    kind = dock_class(name)
-    viewer = ViewerModel()
-    image, labels, metadata = segmented(3)
-    viewer.add_image(image, name="DAPI")
-    viewer.add_labels(labels, name="DAPI labels", metadata=metadata)
-    dock = kind() if name == "models" else kind(viewer)
-    qtbot.addWidget(dock)
+    dock = filled_dock(qtbot, name)
     dock.resize(420, 1100)
     dock.show()
     qtbot.waitExposed(dock)

@@ -5,24 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QEnterEvent, QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QSlider, QWidget
 
 from napari_unet_nuclei.gui.viewer.dock import Dock
-from tests.helpers.correcting import segmented
-from tests.helpers.docks import DOCKS, dock_class
+from tests.helpers.docks import DOCKS, filled_dock
 
 
 def opened(qtbot, name: str) -> Dock:
-    kind = dock_class(name)
-    viewer = ViewerModel()
-    image, labels, metadata = segmented(3)
-    viewer.add_image(image, name="DAPI")
-    viewer.add_labels(labels, name="DAPI labels", metadata=metadata)
-    dock = kind() if name == "models" else kind(viewer)
-    qtbot.addWidget(dock)
+    dock = filled_dock(qtbot, name)
     dock.show()
     qtbot.waitExposed(dock)
     return dock

@@ -9,8 +9,11 @@ from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from napari.components import ViewerModel
+
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.viewer.dock import Dock
+from tests.helpers.correcting import segmented
 
 DockType = TypeVar("DockType", bound=Dock)
 
@@ -26,6 +29,18 @@ def dock_class(name: str) -> type[Dock]:
         if inspect.isclass(one) and issubclass(one, Dock) and one.__module__ == module.__name__
     ]
     return kind
+
+
+def filled_dock(qtbot, name: str) -> Dock:
+    """Make a dock, by the name of its room, of a viewer with an image and its labels."""
+    kind = dock_class(name)
+    viewer = ViewerModel()
+    image, labels, metadata = segmented(3)
+    viewer.add_image(image, name="DAPI")
+    viewer.add_labels(labels, name="DAPI labels", metadata=metadata)
+    dock = kind() if name == "models" else kind(viewer)
+    qtbot.addWidget(dock)
+    return dock
 
 
 def show_alone(qtbot, dock: DockType, viewer: Any) -> DockType:
