@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
-from napari.settings import get_settings
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.corrections.store import corrections_folder
@@ -25,7 +24,7 @@ from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.dock import SEGMENT, Dock, open_dock
-from napari_unet_nuclei.gui.viewer.plot_look import plot_look
+from napari_unet_nuclei.gui.viewer.plot_look import on_new_look, plot_look
 from napari_unet_nuclei.gui.widgets.forms import fill, titled
 from napari_unet_nuclei.gui.widgets.loss_plot import LossPlot
 from napari_unet_nuclei.gui.widgets.picture import PictureView
@@ -132,8 +131,7 @@ class FinetuneDock(Dock):
         self.job_panel.running_changed.connect(self._show_running)
         self.result.keep_clicked.connect(self._keep)
         self.result.discard_button.clicked.connect(self._discard)
-        for changed in (self._viewer.events.theme, get_settings().appearance.events.font_size):
-            changed.connect(self._follow_theme)
+        on_new_look(self._viewer, self._follow_theme)
 
     def _propose_base(self) -> None:
         """Find the best model on the ticked nuclei in the background, once for each choice of them."""

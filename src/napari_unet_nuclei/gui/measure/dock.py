@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from napari.layers import Labels
-from napari.settings import get_settings
 from numpy.typing import NDArray
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
@@ -32,7 +31,7 @@ from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, o
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
-from napari_unet_nuclei.gui.viewer.plot_look import plot_look
+from napari_unet_nuclei.gui.viewer.plot_look import on_new_look, plot_look
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
@@ -120,8 +119,7 @@ class MeasureDock(Dock):
         results.tabs.currentChanged.connect(self._refresh_keys)
         self.front_changed.connect(self._refresh_keys)
         self._viewer.layers.events.removed.connect(self._forget_removed)
-        for changed in (self._viewer.events.theme, get_settings().appearance.events.font_size):
-            changed.connect(self._follow_theme)
+        on_new_look(self._viewer, self._follow_theme)
         on_click(self._viewer, self._select_clicked)
 
     def take_labels(self, layer: Labels) -> None:
