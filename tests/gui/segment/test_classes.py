@@ -18,7 +18,6 @@ from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.settings.threshold_panel import NO_THRESHOLDS
 from tests.helpers.docks import show_alone
-from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model", "class_model")
 
@@ -49,11 +48,6 @@ def class_model(tmp_path: Path) -> None:
         network.heads.bias[:] = torch.tensor([0.0, -6.0, -20.0])
     card = ModelCard(name="brightness", task="semantic", classes=NAMES, architecture=architecture)
     save_model(tmp_path / "user-models" / "brightness.safetensors", Model(card, network))
-
-
-@pytest.fixture
-def pixels() -> np.ndarray:
-    return fluorescent_nuclei().image[:160, :200]
 
 
 @pytest.fixture

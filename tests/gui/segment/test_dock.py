@@ -29,17 +29,11 @@ from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.frame import FRAME
 from tests.helpers.docks import mouse_event, show_alone
-from tests.helpers.samples import fluorescent_nuclei
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
 LONG = 60_000
 """Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""
-
-
-@pytest.fixture
-def pixels() -> np.ndarray:
-    return fluorescent_nuclei().image[:160, :200]
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from napari.layers import Labels
 
 from napari_unet_nuclei import segment
-from napari_unet_nuclei.core.samples.synthetic import fluorescent_nuclei
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.viewer.display import colours_apart
 
@@ -16,11 +15,6 @@ pytestmark = pytest.mark.usefixtures("tiny_model")
 
 LONG = 60_000
 """Milliseconds that a run may take on a busy machine; the first one imports PyTorch."""
-
-
-@pytest.fixture
-def pixels() -> np.ndarray:
-    return fluorescent_nuclei().image[:160, :200]
 
 
 @pytest.fixture
