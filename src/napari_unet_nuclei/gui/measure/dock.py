@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from napari.layers import Labels
+from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
@@ -28,6 +28,7 @@ from napari_unet_nuclei.gui.measure.teaching import Teaching
 from napari_unet_nuclei.gui.measure.wide_table import WideTable
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, open_dock
+from napari_unet_nuclei.gui.viewer.drawn import show_numbers
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
@@ -146,7 +147,9 @@ class MeasureDock(Dock):
         except NucleiError as error:
             self.panel.set_problem(str(error))
             return
-        layer = request.labels.place.layer
+        layer, regions = request.labels.place.layer, self.form.regions_box.layer
+        if isinstance(regions, Shapes):
+            show_numbers(regions)
         self._request = request
         job = partial(measure_layers, request, request.labels.copied(), layer.features.copy())
         self.panel.run_job(job, self._show_result, title=f"Measuring {layer.name}")
