@@ -7,15 +7,16 @@ import numpy as np
 from napari_unet_nuclei.core.corrections.review import ACCEPT
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.doubt import Candidate
-from napari_unet_nuclei.core.labels.edit.fill_between import fill_between
-from napari_unet_nuclei.core.labels.edit.split_volume import split_volume, split_volume_by_points
 from napari_unet_nuclei.core.labels.edit.volume import (
     StackEdit,
     cut_from,
     delete_volume,
+    fill_between,
     merge_volumes,
     merge_with_touching,
     sections,
+    split_volume,
+    split_volume_by_points,
 )
 from napari_unet_nuclei.core.labels.regions import united
 from napari_unet_nuclei.core.quantity import quantity
