@@ -26,14 +26,13 @@ from napari_unet_nuclei.cli.progress import TerminalProgress
 from napari_unet_nuclei.core.errors import ImageFileError, SettingsError
 from napari_unet_nuclei.core.files.regular import is_folder
 from napari_unet_nuclei.core.image.axes import ImageSource
+from napari_unet_nuclei.core.image.io.drawn_file import read_areas, read_spots
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
 from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.pairs import image_files, label_files, name_some
 from napari_unet_nuclei.core.image.io.read import read_image
-from napari_unet_nuclei.core.image.io.region_file import read_areas
 from napari_unet_nuclei.core.image.io.series import Place, choose_in_step
-from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
-from napari_unet_nuclei.core.image.io.region_file import read_areas
+from napari_unet_nuclei.core.image.io.drawn_file import read_areas
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.segment.table import StoredIds
 from napari_unet_nuclei.core.settings import CellSettings

@@ -1,4 +1,7 @@
-"""Base class of the docks: they open as tabs, where napari would squeeze them one below the other."""
+"""Base class of the docks, which open as tabs, with their help and their calm wheel.
+
+napari would squeeze docks one below the other.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from qtpy.QtWidgets import (
     QApplication,
     QBoxLayout,
     QComboBox,
+    QDialog,
     QDockWidget,
+    QGridLayout,
+    QLabel,
     QMainWindow,
     QPushButton,
     QShortcut,
@@ -25,7 +31,6 @@ from qtpy.QtWidgets import (
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.binding import warn_of_binding
-from napari_unet_nuclei.gui.widgets.key_card import Key, KeyCard
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 
 if TYPE_CHECKING:
@@ -57,6 +62,9 @@ CONTROLS = (QAbstractSpinBox, QComboBox, QSlider)
 
 _CALM = "wheel_is_calm"
 """Qt property of a control that is guarded already."""
+
+Key = tuple[str, str]
+"""A key, and what it does."""
 
 
 class Dock(QWidget):
@@ -264,3 +272,21 @@ class CalmWheel(QObject):
             return False
         event.ignore()
         return True
+
+
+class KeyCard(QDialog):
+    """Keys in the first column, what they do in the second; closed by Escape."""
+
+    def __init__(self, title: str, keys: Sequence[Key], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        grid = QGridLayout(self)
+        grid.setHorizontalSpacing(16)
+        for row, (key, text) in enumerate(keys):
+            label = QLabel(key)
+            label.setStyleSheet("font-weight: bold")
+            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
+            told = QLabel(text)
+            told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            grid.addWidget(told, row, 1)
