@@ -22,10 +22,9 @@ from endurance.works import MODEL, do_movie, do_slide, prepare_movie, prepare_sl
 from napari_unet_nuclei.core.corrections.store import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import DatasetError, NucleiError
 from napari_unet_nuclei.core.folder.run import segment_files
+from napari_unet_nuclei.core.image.io.drawn_file import read_areas, read_regions, read_spots
 from napari_unet_nuclei.core.image.io.label_file import read_labels
 from napari_unet_nuclei.core.image.io.path_list import read_list
-from napari_unet_nuclei.core.image.io.region_file import read_areas, read_regions
-from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.layouts.harmony_index import read_harmony_index
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes, write_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses

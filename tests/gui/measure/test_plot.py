@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.settings import SegmentSettings
-from napari_unet_nuclei.gui.measure.colouring import SELECTED as SELECTED_LAYER
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
+from napari_unet_nuclei.gui.measure.on_layers import SELECTED as SELECTED_LAYER
 from napari_unet_nuclei.gui.measure.plot import MARKED
 from napari_unet_nuclei.gui.measure.results import SELECTED
 from napari_unet_nuclei.gui.viewer.dock import Dock

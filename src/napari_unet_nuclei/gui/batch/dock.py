@@ -26,8 +26,7 @@ from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, o
 from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, image_array, labels_arguments
 from napari_unet_nuclei.gui.batch.rows import FileRow
 from napari_unet_nuclei.gui.batch.table import BatchTable
-from napari_unet_nuclei.gui.batch.template_bar import TemplateBar
-from napari_unet_nuclei.gui.batch.templates import read_template, save_template
+from napari_unet_nuclei.gui.batch.templates import TemplateBar, read_template, save_template
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.settings.remembered import recall, remember

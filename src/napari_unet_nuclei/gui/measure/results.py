@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -24,6 +27,7 @@ from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.measure.classes_panel import ClassesPanel
 from napari_unet_nuclei.gui.viewer.columns import COLUMN_HELP, as_text, card_text, numbers_of, short_set, titles_of
+from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
@@ -44,6 +48,9 @@ MOST_REGIONS = 4
 
 ALIKE = 1000
 """Height of either part in pixels, which the splitter brings to the room that there is."""
+
+ONE_CHANNEL = ("mean", "min", "max", "sum", "nucleus", "count", "spots")
+"""What follows the name of a layer in a column, where the image has one channel; else the channel's name does."""
 
 
 class Results(QWidget):
@@ -240,3 +247,48 @@ def _region_text(row: dict[Any, Any]) -> str:
     positive = row.get("positive_percent", np.nan)
     share = f", {positive:.0f} % positive" if np.isfinite(positive) else ""
     return f"{row['region']}: {quantity(row['nuclei'], 'nucleus', 'nuclei')}{per_area}{share}"
+
+
+def for_folders(gate: Gate, layers: Sequence[str]) -> str:
+    """Return the text of a gate for *Batch* and the command line.
+
+    There, columns begin with the channel's name; here, those of an image with several channels begin with the layer's.
+
+    Examples
+    --------
+    >>> for_folders(Gate.of("cells_GFP_mean > 5 and DAPI_mean < 9"), ["cells", "DAPI"])
+    'GFP_mean > 5 and DAPI_mean < 9'
+    """
+    return str(Gate(tuple(replace(limit, column=_channel_column(limit.column, layers)) for limit in gate.limits)))
+
+
+def _channel_column(column: str, layers: Sequence[str]) -> str:
+    for layer in layers:
+        rest = column.removeprefix(f"{layer}_")
+        if rest != column and rest.split("_")[0] not in ONE_CHANNEL:
+            return rest
+    return column
+
+
+class WideTable(QWidget):
+    """A view of another view's table, with all of its columns that have values."""
+
+    seen = Signal(bool)
+    """It came into sight, or is hidden or closed."""
+
+    def __init__(self, narrow: TableView) -> None:
+        super().__init__()
+        self.view = TableView(shared=narrow)
+        fill_layout(QVBoxLayout(self), self.view)
+        self._letters = LetterSize(self)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Announce that it can be seen."""
+        super().showEvent(event)
+        self._letters.follow()
+        self.seen.emit(True)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Announce that it cannot be seen any more, as when its dock is closed."""
+        super().hideEvent(event)
+        self.seen.emit(False)

@@ -1,17 +1,23 @@
-"""Nuclei coloured by a measured value, or by whether they are selected."""
+"""What was measured, on layers: as features of the labels, and as colours of the nuclei."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from napari.utils.colormaps import Colormap, ensure_colormap
 from numpy.typing import NDArray
 
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import CLASS
 from napari_unet_nuclei.gui.viewer.columns import titles_of
+from napari_unet_nuclei.gui.viewer.layers import table_features
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable
 from napari_unet_nuclei.gui.viewer.value_layer import CLEAR, ValueLayer, looked_up, without_values
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
 
 SELECTED = "Selected nuclei"
 """Name of the layer while it shows a gate or a selection."""
@@ -23,6 +29,9 @@ EXTREMES = (1, 99)
 """Percentiles of a column that the scale reaches from and to, so that single nuclei do not take all of it."""
 
 GREY, ORANGE = (0.5, 0.5, 0.5, 0.55), (1.0, 0.62, 0.11, 1.0)
+
+WRITTEN_KEY = "measured columns"
+"""Key in a labels layer's metadata: the columns of its features that were written here; all others are somebody's."""
 
 
 def colour_by_column(layer: ValueLayer, measured: MeasuredTable, column: str) -> None:
@@ -86,3 +95,18 @@ def _painted(measured: MeasuredTable, values: NDArray[np.float64]) -> NDArray[np
         known, own = np.unique(ids[rows], return_index=True)
         picture[index] = looked_up(labels.source.stored(index), known, values[rows][own])
     return picture
+
+
+def write_features(layer: Labels, table: pd.DataFrame) -> None:
+    """Write a table as the features of its layer: a row per row, with the label in ``label`` and ``index``.
+
+    Columns that another plugin or the user has added since the first time are kept, nucleus by nucleus.
+    """
+    features, written = layer.features, layer.metadata.get(WRITTEN_KEY)
+    new = table_features(table)
+    if written is not None and not new.empty and {"label"} <= set(features.columns):
+        own = [name for name in features.columns if name not in written and name not in new.columns]
+        known = features[["label", *own]].drop_duplicates("label")
+        new = new.merge(known, on="label", how="left") if own else new
+    layer.features = new
+    layer.metadata[WRITTEN_KEY] = ("index", *map(str, table.columns))
