@@ -20,8 +20,14 @@ from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.measure.form import MeasureForm
-from napari_unet_nuclei.gui.measure.on_layers import colour_by_class, colour_by_column, colour_selected, write_features
-from napari_unet_nuclei.gui.measure.results import AS_THEY_ARE, SELECTED, Results, WideTable, for_folders
+from napari_unet_nuclei.gui.measure.results import (
+    AS_THEY_ARE,
+    SELECTED,
+    Results,
+    WideTable,
+    for_folders,
+    write_features,
+)
 from napari_unet_nuclei.gui.measure.teaching import Teaching
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, open_dock
@@ -29,7 +35,7 @@ from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
 from napari_unet_nuclei.gui.viewer.plot_look import on_new_look, plot_look
-from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
+from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer, colour_by_class, colour_by_column, colour_selected
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
 from napari_unet_nuclei.gui.widgets.forms import Folded
