@@ -202,6 +202,20 @@ def test_what_is_in_view_of_a_large_plane_comes_first(qtbot, viewer, large) -> N
     assert len(viewer.layers) == 2
 
 
+def test_napari_draws_what_changes_in_a_large_plane_once_and_refreshes_nothing(qtbot, large) -> None:
+    layer, refreshed, drawn = large.layer, [], []
+    layer.contour = 1
+    layer.events.set_data.connect(lambda: refreshed.append("layer"))
+    layer.events.colormap.connect(lambda: refreshed.append("colours"))
+    layer.events.labels_update.connect(lambda event: drawn.append(event.data.size))
+    before = layer.data.copy()
+    large.apply(SMALLER_DROPPED)
+    qtbot.waitUntil(lambda: not large.is_busy)
+    changed = int((layer.data != before).sum())
+    assert refreshed == []
+    assert 0 < changed <= sum(drawn) < layer.data.size
+
+
 def test_another_move_stops_what_follows_the_one_before(qtbot, large) -> None:
     large.apply(SMALLER_DROPPED)
     qtbot.waitUntil(lambda: bool(large.in_view))

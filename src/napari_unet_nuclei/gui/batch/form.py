@@ -180,10 +180,8 @@ class BatchForm(QWidget):
             ("Labels", self.labels),
             ("", self.into_image),
             ("", switches),
-            ("", self.tracks_box),
-            ("", self.overwrite),
         )
-        layout.addWidget(titled("Results", self._results_box))
+        layout.addWidget(titled("Results", self._results_box, self.tracks_box, self.overwrite))
         self._show_tracks()
         self.show_zarr(there=False)
 
@@ -334,7 +332,7 @@ class BatchForm(QWidget):
         self._results_box.set_visible(self.into_image, there or self.into_image.isChecked())
 
     def _show_tracks(self) -> None:
-        self._results_box.set_visible(self.tracks_box, self.switches["follow"].isChecked())
+        self.tracks_box.setVisible(self.switches["follow"].isChecked())
 
     def _show_plane(self) -> None:
         self.plane.setVisible(self.stacks.currentData() in SINGLE)

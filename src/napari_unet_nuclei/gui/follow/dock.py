@@ -84,14 +84,14 @@ class FollowDock(Dock):
 
     def _lay_out(self) -> None:
         settings = Folded("Settings", "How nuclei are followed; the defaults suit most movies.", self.form)
-        choices = Rows(("Labels", self.labels_picker), ("Frame every", self.minutes), ("", settings))
+        choices = Rows(("Labels", self.labels_picker), ("Frame every", self.minutes))
         save = fill(QHBoxLayout(), self.save_button, self.ctc, self.geff)
         save.setStretch(0, 1)
         self.result_group = titled("Tracks", self.count_label, self.tree, self.review)
         group_layout = self.result_group.layout()
         assert isinstance(group_layout, QVBoxLayout), "as `titled` makes it"
         group_layout.addLayout(save)
-        self.column = ScrollColumn(choices, self.result_group)
+        self.column = ScrollColumn(choices, settings, self.result_group)
         layout = fill(QVBoxLayout(self), self.column, self.panel)
         layout.setStretch(0, 1)
         layout.setContentsMargins(0, 0, 4, 4)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from napari.layers import Labels
+from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QApplication, QDockWidget, QVBoxLayout
@@ -33,7 +33,7 @@ from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, open_dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
-from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers
+from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers, show_numbers
 from napari_unet_nuclei.gui.viewer.plot_look import on_new_look, plot_look
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer, colour_by_class, colour_by_column, colour_selected
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
@@ -149,7 +149,9 @@ class MeasureDock(Dock):
         except NucleiError as error:
             self.panel.set_problem(str(error))
             return
-        layer = request.labels.place.layer
+        layer, regions = request.labels.place.layer, self.form.regions_box.layer
+        if isinstance(regions, Shapes):
+            show_numbers(regions)
         self._request = request
         job = partial(measure_layers, request, request.labels.copied(), layer.features.copy())
         self.panel.run_job(job, self._show_result, title=f"Measuring {layer.name}")

@@ -33,7 +33,7 @@ from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
 from napari_unet_nuclei.gui.widgets.table_view import TableView, cell_text
-from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence, Sentences
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -45,6 +45,9 @@ AS_THEY_ARE, SELECTED = "", "selected"
 
 LEAST_ROWS = 5
 """Of the table, heads and scroll bar included, in a low window."""
+
+MOST_REGIONS = 4
+"""Lines of regions that are seen at once; more scroll."""
 
 ALIKE = 1000
 """Height of either part in pixels, which the splitter brings to the room that there is."""
@@ -81,7 +84,8 @@ class Results(QWidget):
         self.copy_button = _button("Copy", "Copy the selected rows, or all, to paste them into a spreadsheet.")
         self.wide_button = _button("Wide", "Open the table below the picture, where all columns have room.")
         self.save_button = _button("Save…", "Save the labels, this table, outlines for ImageJ and QuPath, a picture.")
-        self.card, self.facts, self.regions = (Sentence(selectable=True) for _ in range(3))
+        self.card, self.facts = (Sentence(selectable=True) for _ in range(2))
+        self.regions = Sentences(MOST_REGIONS)
         self.colour_box = choice_box("What the nuclei on the picture are coloured by.")
         self.copy_gate = _button("Copy gate", "Copy the gate as text, for *Positive if* in Batch, or for --gate.")
         self.folder_button = _button(
@@ -142,8 +146,8 @@ class Results(QWidget):
         self.plot.set_table(table)
         self._list_colours(table)
         self.card.setText("")
+        _give_room(self.card)
         self.regions.setText("" if regions is None else "\n".join(map(_region_text, regions.to_dict("records"))))
-        self.regions.setVisible(regions is not None)
         self.show_facts()
 
     def replace_table(self, table: pd.DataFrame) -> None:
@@ -220,7 +224,11 @@ def _button(text: str, tooltip: str) -> QPushButton:
 
 
 def _give_room(sentence: Sentence) -> None:
-    """Let a sentence have all of its lines: a splitter counts one line for it, and would draw it over the table."""
+    """Let a sentence have all of its lines: a splitter counts one line for it, and would draw it over the table.
+
+    One that says nothing has none.
+    """
+    sentence.setVisible(bool(sentence.text()))
     sentence.setMinimumHeight(max(sentence.heightForWidth(sentence.width()), 0) if sentence.text() else 0)
 
 

@@ -42,6 +42,9 @@ _DIGITS = 6
 NAME_COLUMNS = ("name", "region", "class")
 """Features of a shapes layer that may name its shapes; the first one that is there does."""
 
+REGION_COLOUR = "#2ec4b6"
+"""Of names of regions, seen over fluorescence and over stained tissue."""
+
 
 @dataclass(frozen=True)
 class MeasureRequest:
@@ -283,19 +286,36 @@ def areas_of(viewer: Viewer, layer: Shapes, labels: MeasuredLabels) -> list[Name
     ImageShapeError
         If there is no area.
     """
-    column = next((name for name in NAME_COLUMNS if name in layer.features.columns), "")
+    column = _name_column(layer)
     named: dict[str, list[tuple[NDArray[np.float64], ...]]] = {}
     for number, (corners, kind) in enumerate(zip(layer.data, layer.shape_type, strict=True)):
         ring = outline(np.asarray(corners, float), str(kind))
         if ring is None:
             continue
         given = str(layer.features[column].iloc[number]) if column else ""
-        name = given if given not in ("", "nan", "None") else f"region {number + 1}"
+        name = given if given not in ("", "nan", "None") else _numbered(number)
         index = index_in(viewer, layer, labels, ring)[:, labels.place.order[-2:]]
         named.setdefault(name, []).append((index + np.array(labels.place.origin[-2:]),))
     if not named:
         raise ImageShapeError(f"'{layer.name}' has no region: draw rectangles, ellipses or polygons in it.")
     return [NamedArea(name, tuple(polygons)) for name, polygons in named.items()]
+
+
+def show_numbers(layer: Shapes) -> None:
+    """Write on the picture what regions without names are called, unless the user has written something there."""
+    written = set(map(str, np.ravel(layer.text.values))) - {""}  # one for all where nothing is written
+    names = [_numbered(number) for number in range(layer.nshapes)]
+    if not _name_column(layer) and written <= set(names):
+        layer.text = {"string": {"array": names}, "size": 10, "color": REGION_COLOUR}
+
+
+def _name_column(layer: Shapes) -> str:
+    """Return the feature that names the shapes; empty if none does."""
+    return next((name for name in NAME_COLUMNS if name in layer.features.columns), "")
+
+
+def _numbered(number: int) -> str:
+    return f"region {number + 1}"
 
 
 def spots_of(viewer: Viewer, layer: Points, labels: MeasuredLabels) -> NDArray[np.float64]:
@@ -333,8 +353,8 @@ def add_areas(viewer: Viewer, labels: MeasuredLabels, areas: Sequence[NamedArea]
         name=name,
         features={"name": names},
         face_color="transparent",
-        edge_color="#2ec4b6",
-        text={"string": "{name}", "size": 10, "color": "#2ec4b6"},
+        edge_color=REGION_COLOUR,
+        text={"string": "{name}", "size": 10, "color": REGION_COLOUR},
         **alike(place.layer),
     )
     viewer.add_layer(layer)
