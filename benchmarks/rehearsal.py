@@ -19,7 +19,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from napari_unet_nuclei.core.finetune.rehearsal import FOLDER
+from napari_unet_nuclei.core.finetune.finetune_model import REHEARSED
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.labels.numbering import whole_labels
@@ -86,9 +86,9 @@ class Picture:
         windows = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in places]
         best = max(windows, key=lambda window: len(np.unique(labels[window])))
         jpeg = {"quality": quality, "subsampling": 0} if file.endswith(".jpg") else {}
-        iio.imwrite(FOLDER / "images" / file, pixels[best], optimize=True, **jpeg)
+        iio.imwrite(REHEARSED / "images" / file, pixels[best], optimize=True, **jpeg)
         mask = whole_labels(labels[best]).astype(np.uint8)
-        iio.imwrite((FOLDER / "labels" / file).with_suffix(".png"), mask, optimize=True)
+        iio.imwrite((REHEARSED / "labels" / file).with_suffix(".png"), mask, optimize=True)
 
 
 def main() -> None:
@@ -97,8 +97,8 @@ def main() -> None:
     data = Path(parser.parse_args().data)
     rng = np.random.default_rng(2018)
     for folder in ("images", "labels"):
-        shutil.rmtree(FOLDER / folder, ignore_errors=True)
-        (FOLDER / folder).mkdir(parents=True)
+        shutil.rmtree(REHEARSED / folder, ignore_errors=True)
+        (REHEARSED / folder).mkdir(parents=True)
     written: list[tuple[str, ...]] = []
     for portion in PORTIONS:
         fields = fields_of(data / portion.dataset, portion.kind)
@@ -113,11 +113,11 @@ def main() -> None:
                 suffix = portion.suffix if teaches else ".jpg"
                 picture.write_crop(name + suffix, portion.quality, TRIED if teaches else 1, rng)
                 written.append((name, picture.kind, picture.field, split, picture.dataset, picture.licence))
-    with (FOLDER / "index.csv").open("w", newline="", encoding="utf-8") as file:
+    with (REHEARSED / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("image", "kind", "field", "split", "dataset", "licence"))
         writer.writerows(written)
-    size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in REHEARSED.rglob("*") if path.is_file())
     print(f"{len(written)} crops, {size:,} bytes")
     if size >= LARGEST:
         raise SystemExit(f"More than {LARGEST:,} bytes: lower the numbers or the qualities.")

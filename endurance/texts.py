@@ -22,10 +22,9 @@ from endurance.works import MODEL, do_movie, do_slide, prepare_movie, prepare_sl
 from napari_unet_nuclei.core.corrections.store import list_corrections, read_correction, save_correction
 from napari_unet_nuclei.core.errors import DatasetError, NucleiError
 from napari_unet_nuclei.core.folder.run import segment_files
+from napari_unet_nuclei.core.image.io.drawn_file import read_areas, read_regions, read_spots
 from napari_unet_nuclei.core.image.io.label_file import read_labels
 from napari_unet_nuclei.core.image.io.path_list import read_list
-from napari_unet_nuclei.core.image.io.region_file import read_areas, read_regions
-from napari_unet_nuclei.core.image.io.spot_file import read_spots
 from napari_unet_nuclei.core.image.layouts.harmony_index import read_harmony_index
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes, write_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses
@@ -34,8 +33,13 @@ from napari_unet_nuclei.core.progress import Cancelled, Event, Silent
 from napari_unet_nuclei.core.settings import BatchSettings, FinetuneSettings, SegmentSettings, TrainSettings
 from napari_unet_nuclei.core.settings_base import Settings, read_settings
 from napari_unet_nuclei.core.train.layouts import list_entries
-from napari_unet_nuclei.gui.batch.choices import BatchChoices
-from napari_unet_nuclei.gui.batch.templates import FOLDER_VARIABLE, read_template, save_template, template_names
+from napari_unet_nuclei.gui.batch.choices import (
+    FOLDER_VARIABLE,
+    BatchChoices,
+    read_template,
+    save_template,
+    template_names,
+)
 from tests.helpers.corrections import drawn_correction, full_correction
 from tests.helpers.datasets import write_index
 from tests.helpers.program import write_image

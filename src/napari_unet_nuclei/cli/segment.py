@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from napari_unet_nuclei.cli.errors import FAILED
-from napari_unet_nuclei.cli.grouping import grouping_lines
 from napari_unet_nuclei.cli.options import (
     CellWidth,
     ClassesFile,
@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 RESULTS_PANEL = "Results"
 FOLLOW_PANEL = "Following over time"
 LARGE_PANEL = "Large images and clusters"
+
+MOST_FILES = 4
+"""Files of an image that are named; of more, the first and the last."""
+
+HEADS = ("image", "plate", "well", "field", "parts", "files")
 
 
 def _help(field: str) -> str:
@@ -347,3 +352,23 @@ def _end(failed: Sequence[tuple[str, str]], total: int, what: str) -> None:
         named = "" if image in legible(reason) else f"{image}: "
         typer.echo(legible(f"  {named}{reason}"), err=True)
     raise typer.Exit(FAILED)
+
+
+def grouping_lines(prospects: Sequence[Prospect]) -> list[str]:
+    """Format the images that lie in several files, or on a plate, as a table; no line where there is none."""
+    rows = [_row(one) for one in prospects if one.split or one.place]
+    if not rows:
+        return []
+    # Columns that are empty throughout would only take room.
+    kept = [place for place in range(len(HEADS)) if any(row[place] for row in rows)]
+    table = [[row[place] for place in kept] for row in (HEADS, *rows)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(kept))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def _row(seen: Prospect) -> tuple[str, ...]:
+    files = [path.name for path in seen.split.files] if seen.split else []
+    if len(files) > MOST_FILES:
+        files = [files[0], f"… {len(files)} files …", files[-1]]
+    place = (seen.place.plate, seen.place.well, seen.place.field) if seen.place else ("", "", "")
+    return Path(seen.image).name, *place, seen.split.parts if seen.split else "", ", ".join(files)

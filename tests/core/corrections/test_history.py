@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit
-from napari_unet_nuclei.core.corrections.stroke import Stroke
+from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Stroke
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Change, edit_of
-from napari_unet_nuclei.core.labels.edit.retouch import clear_border, delete
+from napari_unet_nuclei.core.labels.edit.single import clear_border, delete
 from tests.helpers.drawn import discs
 
 SHAPE = (2, 9, 11)

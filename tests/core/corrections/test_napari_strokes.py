@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_unet_nuclei.core.corrections.history import Entry, History
-from napari_unet_nuclei.core.corrections.stroke import Stroke
+from napari_unet_nuclei.core.corrections.history import Entry, History, Stroke
 
 
 def paint_and_erase(layer: Labels) -> None:

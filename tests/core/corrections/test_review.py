@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_unet_nuclei.core.corrections import review
-from napari_unet_nuclei.core.corrections.history import Entry, History
+from napari_unet_nuclei.core.corrections.history import Entry, History, Stroke
 from napari_unet_nuclei.core.corrections.review import (
     Review,
     Verdicts,
     boxes_after_edit,
     candidates_after_edit,
 )
-from napari_unet_nuclei.core.corrections.stroke import Stroke
 from napari_unet_nuclei.core.labels.doubt import JUST_CHANGED, Candidate, doubt
 from tests.helpers.drawn import discs
 

@@ -16,8 +16,8 @@ from napari_unet_nuclei.core.corrections import correction as correction_module
 from napari_unet_nuclei.core.corrections import store as corrections
 from napari_unet_nuclei.core.corrections.correction import Correction, hash_image, region_to_keep
 from napari_unet_nuclei.core.corrections.index import INDEX
-from napari_unet_nuclei.core.corrections.pending import PENDING
 from napari_unet_nuclei.core.corrections.store import (
+    PENDING,
     corrections_folder,
     list_corrections,
     read_correction,

@@ -13,13 +13,16 @@ from napari_unet_nuclei.core.finetune.before_after import SURER, Judge, choose, 
 from napari_unet_nuclei.core.finetune.finetune_model import (
     FEWEST_STEPS,
     LEAST_EPOCHS,
+    REHEARSED,
     Finetuned,
+    Rehearsal,
+    balanced,
     finetune_model,
     hash_samples,
+    read_rehearsal,
     seconds_per_step,
     with_short_epochs,
 )
-from napari_unet_nuclei.core.finetune.rehearsal import FOLDER, Rehearsal, balanced, read_rehearsal
 from napari_unet_nuclei.core.finetune.report import figures
 from napari_unet_nuclei.core.labels.reviewed import trusted
 from napari_unet_nuclei.core.model.card import DataSource, ModelCard, Thresholds, TrainingRecord
@@ -128,7 +131,7 @@ def test_what_was_not_reviewed_never_enters_the_loss():
 
 
 def test_rehearsed_crops_are_small_and_of_their_kind():
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 2 * 2**20
+    assert sum(path.stat().st_size for path in REHEARSED.rglob("*") if path.is_file()) < 2 * 2**20
     for kind, in_colour in (("fluorescence", False), ("brightfield", True)):
         rehearsal = read_rehearsal(kind, InputForm())
         assert len(rehearsal.training) > len(rehearsal.validation) > 8

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_unet_nuclei.core.folder.odd_counts import mark_far_off_counts
 from napari_unet_nuclei.core.folder.record import FileRecord
+from napari_unet_nuclei.core.folder.run import mark_far_off_counts
 
 
 def records(*counts: int, **more: object) -> list[FileRecord]:

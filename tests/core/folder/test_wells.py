@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from napari_unet_nuclei.core.folder.record import FileRecord
-from napari_unet_nuclei.core.folder.report_plates import plate_sections
+from napari_unet_nuclei.core.folder.report import plate_sections
 from napari_unet_nuclei.core.folder.wells import wells_table
 from napari_unet_nuclei.core.image.plates import PlateField, row_letters
 

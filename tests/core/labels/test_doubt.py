@@ -8,7 +8,7 @@ import pytest
 from napari_unet_nuclei.core.errors import EditError, ImageShapeError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.labels.doubt import REASONS, count_doubtful, doubt
-from napari_unet_nuclei.core.labels.edit.add import add_from_click
+from napari_unet_nuclei.core.labels.edit.single import add_from_click
 from napari_unet_nuclei.core.labels.edit.split_merge import split_in_two
 from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
 from napari_unet_nuclei.core.samples.drawing import draw_nuclei

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_unet_nuclei.core.labels import outline_distance
-from napari_unet_nuclei.core.labels.outline_distance import squared_distances
+from napari_unet_nuclei.core.labels import decode_volume
+from napari_unet_nuclei.core.labels.decode_volume import squared_distances
 
 
 @given(st.integers(0, 10_000), st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)), st.floats(0.05, 0.9))
@@ -23,7 +23,7 @@ def test_squares_are_exact_up_to_the_cap(seed, shape, filled):
 def test_pieces_change_nothing(monkeypatch):
     mask = np.random.default_rng(0).random((9, 8, 7)) < 0.8
     whole = squared_distances(mask, 20)
-    monkeypatch.setattr(outline_distance, "PIECE", 10)
+    monkeypatch.setattr(decode_volume, "PIECE", 10)
     assert np.array_equal(squared_distances(mask, 20), whole)
 
 

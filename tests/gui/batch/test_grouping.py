@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
+from napari_unet_nuclei.gui.batch.form import ChannelsBox
 from napari_unet_nuclei.gui.batch.table import FIELD, NUCLEI, PARTS, WELL
 from tests.helpers.batching import cell, choose, click, press_run
 from tests.helpers.channel_files import write_metaxpress

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("tiny_model")
 
 
 def test_show_loads_image_and_labels_with_one_click(qtbot, viewer, dock, folder, tmp_path) -> None:
+    viewer.add_image(np.zeros((400, 400), np.uint8), name="looked at before")
     choose(qtbot, dock, folder, tmp_path / "out")
     press_run(qtbot, dock)
     for name in ("a.png", "b.png"):
@@ -32,6 +33,7 @@ def test_show_loads_image_and_labels_with_one_click(qtbot, viewer, dock, folder,
     np.testing.assert_array_equal(labels.data, tifffile.imread(tmp_path / "out" / "b_labels.tif"))
     assert len(labels.features) == len(pd.read_csv(tmp_path / "out" / "b_table.csv"))
     assert [layer.name for layer in viewer.layers if layer.visible] == ["b.png", "b.png labels"]
+    assert labels.contour > 0, "as in Segment, so that the image is seen"
 
 
 def test_labels_lie_on_their_image_with_pixel_size_channels_and_plane(qtbot, viewer, dock, tmp_path) -> None:

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari_unet_nuclei.core.corrections.review import ACCEPT
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Edit
-from napari_unet_nuclei.core.labels.edit.retouch import clear_border, delete
+from napari_unet_nuclei.core.labels.edit.single import clear_border, delete
 from napari_unet_nuclei.core.labels.edit.split_merge import merge, split_in_two
 from napari_unet_nuclei.gui.correct.session import CorrectSession
 

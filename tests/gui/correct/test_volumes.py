@@ -8,7 +8,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_unet_nuclei.core.corrections.review import ACCEPT
-from napari_unet_nuclei.core.labels.edit.retouch import delete
+from napari_unet_nuclei.core.labels.edit.single import delete
 from napari_unet_nuclei.core.labels.edit.volume import cut_from
 from napari_unet_nuclei.core.labels.measure.volumes import measure_volumes
 from napari_unet_nuclei.core.progress import Silent

@@ -53,6 +53,15 @@ def test_figures_are_those_of_python_and_the_list_names_every_mistake(dock, qtbo
     assert rows(dock) == [("merged", "2"), ("merged", "3"), ("split", "4"), ("missed", "5"), ("invented", "11")]
 
 
+def test_the_list_takes_the_room_that_there_is_with_letters_of_any_size(dock, qtbot):
+    font = dock.mistakes.font()
+    font.setPointSizeF(1.5 * font.pointSizeF())
+    dock.mistakes.setFont(font)
+    compare(qtbot, dock)
+    dock.resize(400, 900)
+    qtbot.waitUntil(lambda: dock.mistakes.height() > 450)
+
+
 def test_an_axis_of_one_plane_makes_no_difference(dock, qtbot):
     deep = dock._viewer.add_labels(TRUTH[None], name="deep")
     dock.truth_box.choose(deep)

@@ -128,6 +128,13 @@ def test_regions_drawn_in_the_viewer_or_opened_from_qupath(dock, qtbot, tmp_path
     )
     dock.form.regions_box.choose(drawn)
     assert measure(qtbot, dock)["region"].to_dict() == {3: "", 8: "region 1"}
+    assert list(drawn.text.values) == ["region 1"], "named on the picture"
+    drawn.add(np.array([(0, 0), (0, 30), (30, 30), (30, 0)]))
+    assert measure(qtbot, dock)["region"].to_dict() == {3: "region 2", 8: "region 1"}
+    assert list(drawn.text.values) == ["region 1", "region 2"]
+    drawn.text = {"string": {"array": ["tumour", "rim"]}}
+    measure(qtbot, dock)
+    assert list(drawn.text.values) == ["tumour", "rim"], "the user's own"
     drawn.data = []
     with pytest.raises(NucleiError, match="no region"):
         dock.form.request()
@@ -171,6 +178,16 @@ def test_nuclei_that_extend_through_planes_have_one_row_each(qtbot):
     shown = next(one for one in viewer.layers if one.name == "Volume (voxels)")
     assert (shown.data[labels == 3] == 300).all(), "in every plane"
     assert layer.features["label"].tolist() == [3, 8]
+
+
+def test_many_regions_leave_the_table_its_room(dock, qtbot):
+    boxes = [np.array([(y, 0), (y, 80), (y + 1, 80), (y + 1, 0)]) for y in range(40)]
+    dock.form.regions_box.choose(dock._viewer.add_shapes(boxes, name="rows", units=("µm", "µm")))
+    measure(qtbot, dock)
+    regions = dock.results.regions
+    assert len(regions.text().splitlines()) == 40
+    dock.show()
+    qtbot.waitUntil(lambda: 0 < regions.height() < 6 * regions.fontMetrics().lineSpacing())
 
 
 def test_regions_that_cannot_be_opened_are_said(dock, qtbot, tmp_path, monkeypatch):

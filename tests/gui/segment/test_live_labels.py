@@ -9,9 +9,9 @@ from napari.components import ViewerModel
 
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import measure_result
-from napari_unet_nuclei.gui.segment.foot import ResultFoot
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer, labels_layer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
+from napari_unet_nuclei.gui.segment.result import ResultFoot
 from napari_unet_nuclei.gui.viewer.followed_layer import mark_followed
 from napari_unet_nuclei.gui.viewer.layers import describe_layer, replace_labels
 
@@ -200,6 +200,20 @@ def test_what_is_in_view_of_a_large_plane_comes_first(qtbot, viewer, large) -> N
     layer.undo()
     assert array.max() == 3
     assert len(viewer.layers) == 2
+
+
+def test_napari_draws_what_changes_in_a_large_plane_once_and_refreshes_nothing(qtbot, large) -> None:
+    layer, refreshed, drawn = large.layer, [], []
+    layer.contour = 1
+    layer.events.set_data.connect(lambda: refreshed.append("layer"))
+    layer.events.colormap.connect(lambda: refreshed.append("colours"))
+    layer.events.labels_update.connect(lambda event: drawn.append(event.data.size))
+    before = layer.data.copy()
+    large.apply(SMALLER_DROPPED)
+    qtbot.waitUntil(lambda: not large.is_busy)
+    changed = int((layer.data != before).sum())
+    assert refreshed == []
+    assert 0 < changed <= sum(drawn) < layer.data.size
 
 
 def test_another_move_stops_what_follows_the_one_before(qtbot, large) -> None:

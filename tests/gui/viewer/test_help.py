@@ -9,9 +9,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QPushButton
 
-from napari_unet_nuclei.gui.viewer.dock import CORRECT, MEASURE, ancestor, open_dock
-from napari_unet_nuclei.gui.viewer.help import BUTTON, PAGES
-from napari_unet_nuclei.gui.widgets.key_card import KeyCard
+from napari_unet_nuclei.gui.viewer.dock import BUTTON, CORRECT, MEASURE, PAGES, KeyCard, ancestor, open_dock
 
 
 @pytest.fixture

@@ -10,25 +10,32 @@
 Files of one correction have the same name, so the folders also train models without the index. The name contains a hash
 of the contents: saving a changed correction writes new files, then points the index to them, and only then deletes the
 old ones. If saving is interrupted at any moment, the index still points to complete files that belong together, and the
-next save deletes what was left (`pending`). A lock
-(``index.lock``) makes windows and programs that save at the same time wait for each other.
+next save deletes what was left: a change first notes the files that it adds and deletes (``.pending.json``). Only what
+is noted is ever deleted, since other files may be corrections of an index that its user has moved away because it was
+damaged. A lock (``index.lock``) makes windows and programs that save at the same time wait for each other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tifffile
 from platformdirs import user_data_path
+from pydantic import BaseModel, Field
 
 from napari_unet_nuclei.core.corrections.correction import Correction, checked, hash_image, hash_of
 from napari_unet_nuclei.core.corrections.index import (
+    FILE,
     IMAGES,
+    INDEX,
     LABELS,
     REVIEWED,
     CorrectionEntry,
@@ -36,17 +43,20 @@ from napari_unet_nuclei.core.corrections.index import (
     read_index,
     write_index,
 )
-from napari_unet_nuclei.core.corrections.pending import forget_pending, note_pending, settle_pending
 from napari_unet_nuclei.core.errors import DatasetError, ImageFileError, ImageShapeError
-from napari_unet_nuclei.core.files.atomic import atomic
+from napari_unet_nuclei.core.files.atomic import atomic, half_written, remove_remains
 from napari_unet_nuclei.core.files.lock import locked
+from napari_unet_nuclei.core.files.text import read_json
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.tiff.metadata import PIXEL_SIZE_KEY
-from napari_unet_nuclei.core.image.io.write import write_labels
+from napari_unet_nuclei.core.image.io.write import write_json, write_labels
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.numbering import as_ids
 
 FOLDER_VARIABLE = "NAPARI_UNET_NUCLEI_CORRECTIONS"
+
+PENDING = ".pending.json"
+"""Note of the files that a change is about to add or delete."""
 
 
 def corrections_folder() -> Path:
@@ -185,3 +195,45 @@ def _write_files(folder: Path, entry: CorrectionEntry, correction: Correction) -
         )
         mask = np.where(correction.reviewed, np.uint8(255), np.uint8(0))
         tifffile.imwrite(reviewed, mask, photometric="minisblack", compression="zlib", metadata={"axes": "YX"})
+
+
+class _Note(BaseModel):
+    # The pattern keeps a foreign note from deleting files outside its folder.
+    files: list[Annotated[str, Field(pattern=rf"^({IMAGES}|{LABELS}|{REVIEWED})/{FILE}$", max_length=255)]]
+
+
+def note_pending(folder: Path, files: Sequence[str]) -> None:
+    """Note files that are about to be added or deleted, relative to the index; the folder is locked.
+
+    Raise OutputFileError if the note cannot be written.
+    """
+    write_json(folder / PENDING, {"files": list(files)})
+
+
+def settle_pending(folder: Path) -> None:
+    """Delete noted files that the index does not name, and what a kill left half-written; the folder is locked.
+
+    Raise DatasetError if the index cannot be read: nothing that is complete is deleted.
+    """
+    remove_remains((folder / INDEX, folder / PENDING))
+    for kind in (IMAGES, LABELS, REVIEWED):
+        _delete(half_written(folder / kind, ".tif"))
+    try:
+        files = _Note.model_validate(read_json(folder / PENDING)).files
+    except (OSError, ValueError):  # there is none, or none that can be believed
+        files = []
+    if files and (folder / INDEX).exists():
+        kept = {file for entry in read_index(folder) for file in entry.files}
+        _delete([folder / file for file in files if file not in kept])
+    forget_pending(folder)
+
+
+def forget_pending(folder: Path) -> None:
+    """Delete the note alone."""
+    _delete([folder / PENDING])
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # open in another program; the leftover does no harm
+            path.unlink(missing_ok=True)

@@ -20,9 +20,9 @@ from napari_unet_nuclei.core.files.atomic import remove_remains
 from napari_unet_nuclei.core.finetune.bases import rank_bases
 from napari_unet_nuclei.core.finetune.finetune_model import Finetuned, finetune_model
 from napari_unet_nuclei.core.finetune.report import comparisons, write_finetune_report
+from napari_unet_nuclei.core.image.io.drawn_file import read_regions
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.pairs import image_files, name_some, pair_name
-from napari_unet_nuclei.core.image.io.region_file import read_regions
 from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.image.outlines.geojson import is_geojson
 from napari_unet_nuclei.core.model.card import check_model_name

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import cast, get_args
 
 from napari_unet_nuclei.core.errors import SettingsError
@@ -34,7 +35,6 @@ from napari_unet_nuclei.core.folder.large_image import (
     tells_classes,
     was_too_large,
 )
-from napari_unet_nuclei.core.folder.odd_counts import mark_far_off_counts
 from napari_unet_nuclei.core.folder.one_image import (
     DiskFullError,
     Task,
@@ -64,6 +64,7 @@ from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.zarr_store import absolute
 from napari_unet_nuclei.core.image.plane import ImageKind
 from napari_unet_nuclei.core.progress import Advanced, Notice, Progress, Rising, Share, Silent, with_shares
+from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.fingerprint import hash_request
 from napari_unet_nuclei.core.segment.remedy import odd_one_out
 from napari_unet_nuclei.core.segment.template import RequestTemplate
@@ -79,6 +80,12 @@ mistake, and of three images none is."""
 
 SEGMENTING = 0.98
 """Share of the progress bar; the tables and the report of the run have the rest."""
+
+FEWEST_TO_COMPARE = 6
+"""Images of a run below which none of them tells what is usual."""
+
+FAR_OFF = 5.0
+"""Ratio to the median above which a count is worth a look; a choice, with room for a dose that halves cells twice."""
 
 
 def segment_files(
@@ -273,3 +280,28 @@ def kept_number_format(out: Path, *, afresh: bool) -> NumberFormat:
     with atomic(path) as partial:
         partial.write_text(chosen + "\n", encoding="utf-8")
     return chosen
+
+
+def mark_far_off_counts(records: Sequence[FileRecord]) -> list[FileRecord]:
+    """Add a warning to images with several times fewer or more nuclei than most of the run.
+
+    Images without any have a warning of their own, and do not count for what is usual.
+    """
+    counts = [record.nuclei for record in records if record.nuclei and not record.error]
+    if len(counts) < FEWEST_TO_COMPARE:
+        return list(records)
+    usual = median(counts)
+    return [
+        replace(record, warnings=(_count_warning(record.nuclei, usual),))
+        if record.nuclei and not record.error and not record.warnings and _is_far_off(record.nuclei, usual)
+        else record
+        for record in records
+    ]
+
+
+def _is_far_off(count: int, usual: float) -> bool:
+    return not usual / FAR_OFF <= count <= usual * FAR_OFF
+
+
+def _count_warning(count: int, usual: float) -> str:
+    return f"{quantity(count, 'nucleus', 'nuclei')}, where most images of this run have about {usual:,.0f}. Look at it."

@@ -18,8 +18,8 @@ from scipy import ndimage
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.labels.components import label_components
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
-from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
 from napari_unet_nuclei.core.labels.edit.edit import check_plane
+from napari_unet_nuclei.core.labels.edit.single import USUAL_DIAMETER
 from napari_unet_nuclei.core.labels.measure.shapes import (
     Neighbours,
     Outlines,

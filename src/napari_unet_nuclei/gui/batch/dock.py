@@ -20,17 +20,16 @@ from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.remedy import in_words
 from napari_unet_nuclei.core.settings import CellSettings, SegmentSettings
-from napari_unet_nuclei.gui.batch.choices import BatchChoices
+from napari_unet_nuclei.gui.batch.choices import BatchChoices, TemplateBar, read_template, save_template
 from napari_unet_nuclei.gui.batch.form import BatchForm
 from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, open_job, preview_job, run_job
 from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, image_array, labels_arguments
 from napari_unet_nuclei.gui.batch.rows import FileRow
 from napari_unet_nuclei.gui.batch.table import BatchTable
-from napari_unet_nuclei.gui.batch.template_bar import TemplateBar
-from napari_unet_nuclei.gui.batch.templates import read_template, save_template
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
+from napari_unet_nuclei.gui.viewer.display import display_labels, first_display, outline_width
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.pairing import choose_image
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
@@ -39,7 +38,6 @@ from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Layer
 
 SETTINGS, IMAGES = range(2)
 """Tabs, from the left."""
@@ -61,7 +59,6 @@ class BatchDock(Dock):
         self._viewer = napari_viewer
         self._shown: BatchChoices | None = None
         self._is_run = False
-        self._shown_layers: list[Layer] = []
         self.templates, self.form = TemplateBar(), BatchForm()
         self.table = BatchTable()
         self.taken_label = Sentence()
@@ -273,9 +270,9 @@ class BatchDock(Dock):
             self.job_panel.run_job(preview_job(choices, row.prospect), self._add_layers, title=title)
 
     def _add_layers(self, shown: ShownFile) -> None:
-        """Add an image and its labels to the viewer, and hide those shown before."""
+        """Add an image and its labels to the viewer, and hide all others: they are of other images."""
         assert self._shown is not None, "a row was clicked"
-        for layer in self._shown_layers:
+        for layer in self._viewer.layers:
             layer.visible = False
         arrays: tuple[Any, Any] = (image_array(shown.file, self._shown.template), shown.labels)
         if shown.levels:
@@ -285,9 +282,10 @@ class BatchDock(Dock):
         images = image if isinstance(image, list) else [image]
         read = [one for one in images if one.name.endswith(f" {shown.provenance.get('channel')}")]
         choose_image(labels, next(iter(read or images)))
-        self._shown_layers = [*images, labels]
         self._viewer.layers.selection = {labels}
         self._viewer.reset_view()
+        width = outline_width(self._viewer.scene.camera.zoom, labels, shown.provenance.get("diameter", 0.0))
+        display_labels(labels, first_display(labels), width)
         if not self.job_panel.is_running:
             self.job_panel.show_status(f"{shown.file.path.name} and its labels are shown.")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -21,16 +22,17 @@ from napari_unet_nuclei.core.errors import NucleiError, SettingsError
 from napari_unet_nuclei.core.image.io.formats import IMAGE_SUFFIXES
 from napari_unet_nuclei.core.image.io.path_list import LIST_SUFFIXES
 from napari_unet_nuclei.core.image.io.series import ALL
+from napari_unet_nuclei.core.image.layouts.grouping import AUTOMATIC, NONE
+from napari_unet_nuclei.core.image.layouts.presets import PRESETS
 from napari_unet_nuclei.core.image.words import axes_in_words, possible_axes
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.settings import BatchSettings, CellSettings, SegmentSettings, TrackSettings
 from napari_unet_nuclei.core.settings_base import titles_of
-from napari_unet_nuclei.gui.batch.channels_box import ChannelsBox
 from napari_unet_nuclei.gui.batch.choices import SINGLE, STACKS, BatchChoices
 from napari_unet_nuclei.gui.models.picker import DevicePicker, ModelPicker
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm, field_tooltip
-from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
+from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill, keep_narrow
 from napari_unet_nuclei.gui.widgets.forms import Folded, Rows, titled
 from napari_unet_nuclei.gui.widgets.path_edit import PathEdit
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
@@ -56,6 +58,14 @@ AUTOMATIC_SERIES = "automatic"
 
 RESULTS = "nuclei"
 """Name of the proposed folder for results, beside the images."""
+
+KNOWN = {AUTOMATIC: "automatic, by their names", NONE: "every file by itself"}
+"""Choices that need no pattern, in words."""
+
+HOW_TO_TYPE = (
+    "Or type what a name looks like, with {channel}, {well}, {row}, {column}, {field}, {plane}, {time}, {plate} and "
+    "{name} in it, and * for anything: {well}_s{field}_w{channel}*.tif"
+)
 
 
 class BatchForm(QWidget):
@@ -170,10 +180,8 @@ class BatchForm(QWidget):
             ("Labels", self.labels),
             ("", self.into_image),
             ("", switches),
-            ("", self.tracks_box),
-            ("", self.overwrite),
         )
-        layout.addWidget(titled("Results", self._results_box))
+        layout.addWidget(titled("Results", self._results_box, self.tracks_box, self.overwrite))
         self._show_tracks()
         self.show_zarr(there=False)
 
@@ -324,7 +332,7 @@ class BatchForm(QWidget):
         self._results_box.set_visible(self.into_image, there or self.into_image.isChecked())
 
     def _show_tracks(self) -> None:
-        self._results_box.set_visible(self.tracks_box, self.switches["follow"].isChecked())
+        self.tracks_box.setVisible(self.switches["follow"].isChecked())
 
     def _show_plane(self) -> None:
         self.plane.setVisible(self.stacks.currentData() in SINGLE)
@@ -379,3 +387,37 @@ def _title(name: str) -> str:
 
 def _help(name: str) -> str:
     return str(BatchSettings.model_fields[name].description)
+
+
+class ChannelsBox(QComboBox):
+    """A box for `BatchSettings.channels`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setEditable(True)
+        self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        keep_narrow(self)
+        fill(self, {**KNOWN, **{name: pattern.title for name, pattern in PRESETS.items()}})
+        self._show_start()
+        self.currentIndexChanged.connect(self._show_start)
+        self.setToolTip(f"{BatchSettings.model_fields['channels'].description}\n{HOW_TO_TYPE}")
+
+    def _show_start(self) -> None:
+        """Show the beginning of a text that is wider than the box."""
+        line = self.lineEdit()
+        assert line is not None, "the box is editable"
+        line.setCursorPosition(0)
+
+    def value(self) -> str:
+        """Return the choice, or the pattern that was typed."""
+        text = self.currentText().strip()
+        place = self.findText(text)
+        return str(self.itemData(place)) if place >= 0 else text or AUTOMATIC
+
+    def setValue(self, value: str) -> None:
+        """Show a choice or a pattern."""
+        place = self.findData(value)
+        if place >= 0:
+            self.setCurrentIndex(place)
+        else:
+            self.setEditText(value)

@@ -16,15 +16,14 @@ from napari_unet_nuclei.gui.correct.class_walk import ClassWalk
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.keys import COMMANDS, MISSED, NEXT, NEXT_CLASS, REDO, TRACK_TOOLS, UNDO
 from napari_unet_nuclei.gui.correct.navigator import Navigator
-from napari_unet_nuclei.gui.correct.overlay import Overlay
+from napari_unet_nuclei.gui.correct.overlay import CanvasNote, Overlay
 from napari_unet_nuclei.gui.correct.panels import ClassPanel, QueuePanel, ReviewedPanel, ToolsPanel, described
 from napari_unet_nuclei.gui.correct.picker import LayerPicker
 from napari_unet_nuclei.gui.correct.restoring import Restorer
 from napari_unet_nuclei.gui.correct.saving import CorrectionSaver
-from napari_unet_nuclei.gui.correct.track_tools import TrackTools
+from napari_unet_nuclei.gui.correct.stack_tools import TrackTools
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
-from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
 from napari_unet_nuclei.gui.viewer.corrected_layer import CorrectedLayer, copy_in_memory
 from napari_unet_nuclei.gui.viewer.dock import FINETUNE, Dock, open_dock
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys

@@ -1,7 +1,8 @@
-"""Lines over the picture: the frame around the nucleus that keys act on, and what is being drawn."""
+"""What is laid over the picture: the frame around what keys act on, what is being drawn, and a note at its top."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,21 @@ OVERLAY = "Correct nuclei: guide"
 
 CROSS = 6.0
 """Half the width of the cross at a clicked point, in canvas pixels."""
+
+NOTE_SIZE = 12
+"""Size of the letters of a note, in points."""
+
+NOTE_LINE = 40
+"""Most letters of a line of a note."""
+
+NOTE_LETTER = 10.5
+"""Pixels of a letter: napari cuts lines off that are longer than a canvas between docks is wide."""
+
+NOTE_LEAST = 12
+"""Letters of a line of a note, however narrow the canvas is."""
+
+NOTE_TIME = 6000
+"""Milliseconds for which a warning is shown."""
 
 
 class Overlay(QObject):
@@ -135,3 +151,49 @@ def outlines(corrected: CorrectedLayer, index: Index, nucleus: int, box: Region)
     rings = (ring for _, pieces in trace_polygons(mask) for one in pieces for ring in (one.exterior, *one.holes))
     # Rings are open, and in (x, y) as files of polygons have it.
     return [np.concatenate([ring, ring[:1]])[:, ::-1] + corner for ring in rings]
+
+
+class CanvasNote(QObject):
+    """Text at the top of the canvas; what the user shows there comes back afterwards."""
+
+    def __init__(self, viewer: Viewer, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._before: dict[str, object] | None = None
+        self._said = ""
+        self._shown = ""
+        self._reading = rest_timer(self, self._end_warning, NOTE_TIME)
+        viewer.canvas.events.size.connect(self._fit)
+
+    def say(self, text: str) -> None:
+        """Show a text until another one comes; an empty one takes it away."""
+        self._said = text
+        self._reading.stop()
+        self._show(text)
+
+    def warn(self, text: str) -> None:
+        """Show a warning for a while; what was said before comes back."""
+        self._show(f"⚠ {text}")
+        self._reading.start()
+
+    def _end_warning(self) -> None:
+        self._show(self._said)
+
+    def _fit(self, _event: object = None) -> None:
+        """Break the lines anew for a canvas of another width."""
+        if self._shown:
+            self._show(self._shown)
+
+    def _show(self, text: str) -> None:
+        self._shown = text
+        overlay = self._viewer.canvas.overlays.text
+        if text and self._before is None:
+            self._before = {name: getattr(overlay, name) for name in ("text", "visible", "position", "font_size")}
+        if text:
+            _, width = self._viewer.canvas.size
+            lines = textwrap.fill(text, min(max(int(width / NOTE_LETTER), NOTE_LEAST), NOTE_LINE))
+            overlay.text, overlay.position, overlay.font_size, overlay.visible = lines, "top_center", NOTE_SIZE, True
+        elif self._before is not None:
+            before, self._before = self._before, None
+            for name, value in before.items():
+                setattr(overlay, name, value)

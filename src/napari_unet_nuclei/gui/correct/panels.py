@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.core.corrections.review import Tally
 from napari_unet_nuclei.core.labels.doubt import Candidate
-from napari_unet_nuclei.core.labels.edit.add import USUAL_DIAMETER
+from napari_unet_nuclei.core.labels.edit.single import USUAL_DIAMETER
 from napari_unet_nuclei.core.types import Index
 from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.keys import (

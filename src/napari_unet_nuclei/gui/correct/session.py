@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
-from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Touched
+from napari_unet_nuclei.core.corrections.history import Entry, History, PlaneEdit, Stroke, Touched
 from napari_unet_nuclei.core.corrections.review import Review, Verdicts, boxes_after_edit, candidates_after_edit
-from napari_unet_nuclei.core.corrections.stroke import Stroke
 from napari_unet_nuclei.core.corrections.track_step import TrackStep
 from napari_unet_nuclei.core.errors import EditError, NucleiError
 from napari_unet_nuclei.core.labels.doubt import Candidate

@@ -15,10 +15,18 @@ from napari_unet_nuclei.core.corrections.review import ACCEPT, DISMISS
 from napari_unet_nuclei.core.errors import EditError, NucleiError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.labels.doubt import Candidate
-from napari_unet_nuclei.core.labels.edit.add import add_from_click, add_from_outline, resegment_box
 from napari_unet_nuclei.core.labels.edit.edit import Edit, find_box
-from napari_unet_nuclei.core.labels.edit.grow import add_from_image, usual_diameter
-from napari_unet_nuclei.core.labels.edit.retouch import clear_border, delete, fill_holes, smooth
+from napari_unet_nuclei.core.labels.edit.single import (
+    add_from_click,
+    add_from_image,
+    add_from_outline,
+    clear_border,
+    delete,
+    fill_holes,
+    resegment_box,
+    smooth,
+    usual_diameter,
+)
 from napari_unet_nuclei.core.labels.edit.split_merge import (
     merge,
     merge_with_neighbour,

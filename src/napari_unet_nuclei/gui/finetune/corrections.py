@@ -20,8 +20,7 @@ from napari_unet_nuclei.core.image.kind import ChosenKind
 from napari_unet_nuclei.core.segment.remedy import KIND_NAMES
 from napari_unet_nuclei.core.train.reading import InputForm
 from napari_unet_nuclei.gui.finetune.check import SAME_IMAGE, Asked, Checker, Key, Outlook
-from napari_unet_nuclei.gui.finetune.correction_list import CorrectionList, Listed
-from napari_unet_nuclei.gui.finetune.detail import RowDetail
+from napari_unet_nuclei.gui.finetune.correction_list import CorrectionList, Listed, RowDetail
 from napari_unet_nuclei.gui.finetune.rows import (
     LayerWatch,
     Pixels,

@@ -17,8 +17,7 @@ from napari_unet_nuclei.core.tracking.doubt import Doubt
 from napari_unet_nuclei.core.tracking.edit import TrackEditor
 from napari_unet_nuclei.core.tracking.files import check_free, result_paths, write_results
 from napari_unet_nuclei.core.tracking.tree import family_of
-from napari_unet_nuclei.gui.follow.review import ReviewPanel
-from napari_unet_nuclei.gui.follow.tree_view import Colour, TreeView
+from napari_unet_nuclei.gui.follow.panels import Colour, ReviewPanel, TreeView
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.tracks.request import FollowAnswer, ask, follow
@@ -85,14 +84,14 @@ class FollowDock(Dock):
 
     def _lay_out(self) -> None:
         settings = Folded("Settings", "How nuclei are followed; the defaults suit most movies.", self.form)
-        choices = Rows(("Labels", self.labels_picker), ("Frame every", self.minutes), ("", settings))
+        choices = Rows(("Labels", self.labels_picker), ("Frame every", self.minutes))
         save = fill(QHBoxLayout(), self.save_button, self.ctc, self.geff)
         save.setStretch(0, 1)
         self.result_group = titled("Tracks", self.count_label, self.tree, self.review)
         group_layout = self.result_group.layout()
         assert isinstance(group_layout, QVBoxLayout), "as `titled` makes it"
         group_layout.addLayout(save)
-        self.column = ScrollColumn(choices, self.result_group)
+        self.column = ScrollColumn(choices, settings, self.result_group)
         layout = fill(QVBoxLayout(self), self.column, self.panel)
         layout.setStretch(0, 1)
         layout.setContentsMargins(0, 0, 4, 4)

@@ -6,29 +6,38 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari.utils import cancelable_progress
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_nuclei.core.errors import NucleiError
 from napari_unet_nuclei.core.progress import Advanced, Event, Notice, Progress
 from napari_unet_nuclei.core.segment.remedy import in_words
-from napari_unet_nuclei.gui.jobs.activity import Activity
 from napari_unet_nuclei.gui.jobs.worker import Job, JobWorker, job_worker
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence, Sentences
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from napari_unet_nuclei.gui.jobs.worker import JobWorker
 
 T = TypeVar("T")
 
 BAR_STEPS = 1000
+"""Of the bar in the panel."""
 
 MOST_NOTICED = 5
 """Lines of notices that are seen at once; the others are scrolled to."""
 
 SHORTEST_LOOK = 0.5
 """Seconds of observation before a forecast is made."""
+
+PERCENT = 100
+"""Steps of the bar in napari's activity area."""
 
 
 class JobPanel(QWidget):
@@ -313,3 +322,54 @@ def duration(seconds: float) -> str:
 def _log_warning(warning: tuple[Any, ...]) -> None:
     """Log a Python warning of a job: it is meant for developers, not for users."""
     logging.getLogger(__name__).info("%s", warning[0])
+
+
+class Activity(QObject):
+    """A bar of one job; it belongs to the job, so that it outlives the dock, and ends with it.
+
+    Parameters
+    ----------
+    worker : JobWorker
+    title : str
+    fraction : float
+        How much is done.
+    """
+
+    def __init__(self, worker: JobWorker[Any], title: str, fraction: float) -> None:
+        super().__init__(worker.signals)
+        self._bar: _Bar | None = _Bar(worker, title)
+        worker.reported.connect(self._follow)
+        worker.finished.connect(self.close)
+        self._show(fraction)
+        if worker.is_over:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bar out of the activity area."""
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
+            self.deleteLater()
+
+    def _follow(self, event: Event) -> None:
+        if isinstance(event, Advanced):
+            self._show(event.fraction)
+
+    def _show(self, fraction: float) -> None:
+        # napari lets the window live whenever a bar moves: later events may arrive, and the job end, in `update`.
+        bar = self._bar
+        if bar is not None and not bar.disable and bar.n < int(PERCENT * fraction):
+            bar.update(int(PERCENT * fraction) - bar.n)
+
+
+class _Bar(cancelable_progress):
+    """A bar whose *Cancel* stops the job; napari itself only marks what it iterates over."""
+
+    def __init__(self, worker: JobWorker[Any], title: str) -> None:
+        self._worker = worker
+        super().__init__(desc=title, total=PERCENT, bar_format="|{percentage:.0f} %")
+
+    def cancel(self) -> None:
+        """Stop the job."""
+        super().cancel()
+        self._worker.stop()

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels, Points, Shapes
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFileDialog,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_unet_nuclei.core.errors import ImageShapeError, NucleiError
-from napari_unet_nuclei.core.image.io.region_file import read_areas
+from napari_unet_nuclei.core.image.io.drawn_file import read_areas
 from napari_unet_nuclei.core.labels.measure.surroundings import spacing_in
 from napari_unet_nuclei.core.segment.table import StoredIds
 from napari_unet_nuclei.core.settings import CellSettings
-from napari_unet_nuclei.gui.measure.checklist import LayerChecklist
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
-from napari_unet_nuclei.gui.viewer.drawn import add_areas, areas_of, spots_of
 from napari_unet_nuclei.gui.viewer.image_line import ImageLine
 from napari_unet_nuclei.gui.viewer.labels_and_image import describe_labels
 from napari_unet_nuclei.gui.viewer.layer_box import LayerBox, row_in
 from napari_unet_nuclei.gui.viewer.layers import pictures_in
-from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, ask
+from napari_unet_nuclei.gui.viewer.measure_request import MeasureRequest, add_areas, areas_of, ask, spots_of
 from napari_unet_nuclei.gui.viewer.pairing import choose_image, image_of, images_of_size
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Folded, Rows
+from napari_unet_nuclei.gui.widgets.row_list import TICK_BOX
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -35,6 +44,9 @@ GROWN, NONE = "grown from the nuclei", "none"
 
 SPOT = 3.0
 """Diameter of a spot in px that the box starts with."""
+
+LISTED = 5
+"""Image layers that are seen at once; the others are scrolled to."""
 
 
 class MeasureForm(QWidget):
@@ -237,3 +249,60 @@ def _problem(labels: Labels, image: Image) -> str:
     except NucleiError as error:
         return str(error)
     return ""
+
+
+class LayerChecklist(QListWidget):
+    """Image layers with tick boxes; they are kept in Python for the reason given in `LayerBox`."""
+
+    ticks_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers: list[Image] = []
+        self._decided: list[tuple[Image, Qt.CheckState]] = []
+        self.itemChanged.connect(self._note_tick)
+        self.setStyleSheet(TICK_BOX)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def forget_ticks(self) -> None:
+        """Let `set_layers` decide on every layer again."""
+        self._decided = []
+
+    def set_layers(self, layers: list[tuple[Image, str]], likely: Collection[Image]) -> None:
+        """List layers, each with the reason why it cannot be measured.
+
+        Likely ones without a reason are ticked; if every layer has one, all are ticked, which shows the reason. Layers
+        that the user ticked or unticked stay so.
+        """
+        hopeless = all(problem for _, problem in layers)
+        self.blockSignals(True)
+        self.clear()
+        self._layers = [layer for layer, _ in layers]
+        for layer, problem in layers:
+            item = QListWidgetItem(f"{layer.name}  (other size)" if problem else layer.name, self)
+            item.setToolTip(problem or f"Measure the nuclei in '{layer.name}', in all its channels.")
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            ticked = hopeless or (not problem and layer in likely)
+            at_first = Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked
+            item.setCheckState(next((state for known, state in self._decided if known == layer), at_first))
+        self.blockSignals(False)
+        self.setFixedHeight(self._height())
+
+    def ticked(self) -> list[Image]:
+        """Return the ticked layers."""
+        listed = zip(self._layers, self._all(), strict=True)
+        return [layer for layer, item in listed if item.checkState() == Qt.CheckState.Checked]
+
+    def _note_tick(self, item: QListWidgetItem) -> None:
+        layer = self._layers[self.row(item)]
+        self._decided = [(known, state) for known, state in self._decided if known != layer]
+        self._decided.append((layer, item.checkState()))
+        self.ticks_changed.emit()
+
+    def _all(self) -> list[QListWidgetItem]:
+        items = (self.item(row) for row in range(self.count()))
+        return [item for item in items if item is not None]
+
+    def _height(self) -> int:
+        rows = min(max(self.count(), 1), LISTED)
+        return rows * max(self.sizeHintForRow(0), self.fontMetrics().height() + 6) + 2 * self.frameWidth() + 4

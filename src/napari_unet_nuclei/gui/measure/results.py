@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -24,13 +27,17 @@ from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.measure.classes_panel import ClassesPanel
 from napari_unet_nuclei.gui.viewer.columns import COLUMN_HELP, as_text, card_text, numbers_of, short_set, titles_of
+from napari_unet_nuclei.gui.viewer.layers import table_features
+from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
 from napari_unet_nuclei.gui.widgets.forms import fill as fill_layout
 from napari_unet_nuclei.gui.widgets.table_view import TableView, cell_text
-from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence
+from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence, Sentences
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+
     from napari_unet_nuclei.gui.measure.plot import NucleiPlot
 
 AS_THEY_ARE, SELECTED = "", "selected"
@@ -39,8 +46,17 @@ AS_THEY_ARE, SELECTED = "", "selected"
 LEAST_ROWS = 5
 """Of the table, heads and scroll bar included, in a low window."""
 
+MOST_REGIONS = 4
+"""Lines of regions that are seen at once; more scroll."""
+
 ALIKE = 1000
 """Height of either part in pixels, which the splitter brings to the room that there is."""
+
+ONE_CHANNEL = ("mean", "min", "max", "sum", "nucleus", "count", "spots")
+"""What follows the name of a layer in a column, where the image has one channel; else the channel's name does."""
+
+WRITTEN_KEY = "measured columns"
+"""Key in a labels layer's metadata: the columns of its features that were written here; all others are somebody's."""
 
 
 class Results(QWidget):
@@ -68,7 +84,8 @@ class Results(QWidget):
         self.copy_button = _button("Copy", "Copy the selected rows, or all, to paste them into a spreadsheet.")
         self.wide_button = _button("Wide", "Open the table below the picture, where all columns have room.")
         self.save_button = _button("Save…", "Save the labels, this table, outlines for ImageJ and QuPath, a picture.")
-        self.card, self.facts, self.regions = (Sentence(selectable=True) for _ in range(3))
+        self.card, self.facts = (Sentence(selectable=True) for _ in range(2))
+        self.regions = Sentences(MOST_REGIONS)
         self.colour_box = choice_box("What the nuclei on the picture are coloured by.")
         self.copy_gate = _button("Copy gate", "Copy the gate as text, for *Positive if* in Batch, or for --gate.")
         self.folder_button = _button(
@@ -129,8 +146,8 @@ class Results(QWidget):
         self.plot.set_table(table)
         self._list_colours(table)
         self.card.setText("")
+        _give_room(self.card)
         self.regions.setText("" if regions is None else "\n".join(map(_region_text, regions.to_dict("records"))))
-        self.regions.setVisible(regions is not None)
         self.show_facts()
 
     def replace_table(self, table: pd.DataFrame) -> None:
@@ -207,7 +224,11 @@ def _button(text: str, tooltip: str) -> QPushButton:
 
 
 def _give_room(sentence: Sentence) -> None:
-    """Let a sentence have all of its lines: a splitter counts one line for it, and would draw it over the table."""
+    """Let a sentence have all of its lines: a splitter counts one line for it, and would draw it over the table.
+
+    One that says nothing has none.
+    """
+    sentence.setVisible(bool(sentence.text()))
     sentence.setMinimumHeight(max(sentence.heightForWidth(sentence.width()), 0) if sentence.text() else 0)
 
 
@@ -232,3 +253,63 @@ def _region_text(row: dict[Any, Any]) -> str:
     positive = row.get("positive_percent", np.nan)
     share = f", {positive:.0f} % positive" if np.isfinite(positive) else ""
     return f"{row['region']}: {quantity(row['nuclei'], 'nucleus', 'nuclei')}{per_area}{share}"
+
+
+def for_folders(gate: Gate, layers: Sequence[str]) -> str:
+    """Return the text of a gate for *Batch* and the command line.
+
+    There, columns begin with the channel's name; here, those of an image with several channels begin with the layer's.
+
+    Examples
+    --------
+    >>> for_folders(Gate.of("cells_GFP_mean > 5 and DAPI_mean < 9"), ["cells", "DAPI"])
+    'GFP_mean > 5 and DAPI_mean < 9'
+    """
+    return str(Gate(tuple(replace(limit, column=_channel_column(limit.column, layers)) for limit in gate.limits)))
+
+
+def _channel_column(column: str, layers: Sequence[str]) -> str:
+    for layer in layers:
+        rest = column.removeprefix(f"{layer}_")
+        if rest != column and rest.split("_")[0] not in ONE_CHANNEL:
+            return rest
+    return column
+
+
+class WideTable(QWidget):
+    """A view of another view's table, with all of its columns that have values."""
+
+    seen = Signal(bool)
+    """It came into sight, or is hidden or closed."""
+
+    def __init__(self, narrow: TableView) -> None:
+        super().__init__()
+        self.view = TableView(shared=narrow)
+        fill_layout(QVBoxLayout(self), self.view)
+        self._letters = LetterSize(self)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Announce that it can be seen."""
+        super().showEvent(event)
+        self._letters.follow()
+        self.seen.emit(True)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Announce that it cannot be seen any more, as when its dock is closed."""
+        super().hideEvent(event)
+        self.seen.emit(False)
+
+
+def write_features(layer: Labels, table: pd.DataFrame) -> None:
+    """Write a table as the features of its layer: a row per row, with the label in ``label`` and ``index``.
+
+    Columns that another plugin or the user has added since the first time are kept, nucleus by nucleus.
+    """
+    features, written = layer.features, layer.metadata.get(WRITTEN_KEY)
+    new = table_features(table)
+    if written is not None and not new.empty and {"label"} <= set(features.columns):
+        own = [name for name in features.columns if name not in written and name not in new.columns]
+        known = features[["label", *own]].drop_duplicates("label")
+        new = new.merge(known, on="label", how="left") if own else new
+    layer.features = new
+    layer.metadata[WRITTEN_KEY] = ("index", *map(str, table.columns))

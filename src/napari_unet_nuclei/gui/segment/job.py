@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
+from qtpy.QtCore import QObject, Signal
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Progress, Share
@@ -15,17 +16,23 @@ from napari_unet_nuclei.core.segment.projection import projected
 from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import SegmentResult
 from napari_unet_nuclei.core.segment.table import measure_result
+from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.jobs.worker import report_start
 from napari_unet_nuclei.gui.segment.view_first import ViewFirst, in_its_plane
 from napari_unet_nuclei.gui.viewer.display import MOST_COLOURS, colours_apart, prepare_drawing
 from napari_unet_nuclei.gui.viewer.layers import LayerImage, labels_arguments
 from napari_unet_nuclei.gui.viewer.staging import Stage
+from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 SEGMENTING = 0.9
 """Share of the progress bar; measuring takes the rest."""
 
 FIRST = 0.1
 """Share of the progress bar of what is segmented before the whole."""
+
+SETTLED = 500
+"""Milliseconds after the dock or an image was opened: the import halts the window for moments, as Python does one thing
+at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,3 +187,26 @@ def labels_layer(
 ) -> Labels:
     """Return a layer with a copy of the labels of a result."""
     return Labels(image.arrange(result.labels).copy(), colormap=colours, **labels_arguments(result, image, table))
+
+
+class EarlyEngine(QObject):
+    """Loads the engine once, soon after it is first asked to."""
+
+    loaded = Signal(object)
+    """Carries the names of the devices of this computer, the preferred one first."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._is_begun = False
+        self._loading = LatestJob()
+        self._loading.succeeded.connect(self.loaded)
+        self._timer = rest_timer(self, self._load, SETTLED)
+
+    def load_soon(self) -> None:
+        """Load the engine unless that has begun."""
+        if not self._is_begun:
+            self._timer.start()
+
+    def _load(self) -> None:
+        self._is_begun = True
+        self._loading.submit(load_engine)

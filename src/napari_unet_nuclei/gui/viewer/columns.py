@@ -51,6 +51,8 @@ _PATTERNS = (
     (r"axis_(major|middle|minor)_um", r"\1 axis (µm)"),
     (r"(.+)_(mean|sum)_(cell|cytoplasm|ring)", r"\1 \3 \2"),
     (r"(.+)_nucleus_to_(cytoplasm|ring)", r"\1 nucleus / \2"),
+    (r"(.+)_spots_count_cell", r"\1 spots in cell"),
+    (r"(.+)_spots_count", r"\1 spots in nucleus"),
     (r"(.+)_count_cell", r"\1 in cell"),
     (r"(.+)_count", r"\1 in nucleus"),
     (r"(.+)_od_mean", r"\1 density"),

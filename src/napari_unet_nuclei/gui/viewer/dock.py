@@ -1,20 +1,36 @@
-"""Base class of the docks: they open as tabs, where napari would squeeze them one below the other."""
+"""Base class of the docks, which open as tabs, with their help and their calm wheel.
+
+napari would squeeze docks one below the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QEnterEvent, QShowEvent
-from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QTabBar, QWidget
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtCore import QEvent, QObject, Qt, QUrl, Signal
+from qtpy.QtGui import QDesktopServices, QEnterEvent, QKeySequence, QShowEvent
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QBoxLayout,
+    QComboBox,
+    QDialog,
+    QDockWidget,
+    QGridLayout,
+    QLabel,
+    QMainWindow,
+    QPushButton,
+    QShortcut,
+    QSlider,
+    QTabBar,
+    QWidget,
+)
 
 from napari_unet_nuclei.gui import PLUGIN
-from napari_unet_nuclei.gui.viewer.help import DockHelp
 from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.binding import warn_of_binding
-from napari_unet_nuclei.gui.widgets.calm_wheel import CalmWheel
-from napari_unet_nuclei.gui.widgets.key_card import Key
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 
 if TYPE_CHECKING:
@@ -35,6 +51,20 @@ TAB_ORDER = ("Segment", "Correct", "Follow", "Measure", "Evaluate", "Fine-tune",
 """Titles of the tabs, in the order of work."""
 
 WidgetType = TypeVar("WidgetType", bound=QWidget)
+
+PAGES = "https://napari-unet-nuclei.github.io/napari-unet-nuclei/"
+"""Where the documentation is read."""
+
+HELP_KEY = "?"
+
+CONTROLS = (QAbstractSpinBox, QComboBox, QSlider)
+"""Controls whose value the wheel changes; scroll bars are not among them."""
+
+_CALM = "wheel_is_calm"
+"""Qt property of a control that is guarded already."""
+
+Key = tuple[str, str]
+"""A key, and what it does."""
 
 
 class Dock(QWidget):
@@ -154,3 +184,109 @@ def ancestor(widget: QWidget, kind: type[WidgetType]) -> WidgetType | None:
     while parent is not None and not isinstance(parent, kind):
         parent = parent.parentWidget()
     return parent
+
+
+class DockHelp(QObject):
+    """Help of one dock.
+
+    Parameters
+    ----------
+    dock : QWidget
+    page : str
+        Name of its page in the documentation.
+    keys : callable
+        Returns its keys.
+    """
+
+    def __init__(self, dock: QWidget, page: str, keys: Callable[[], Sequence[Key]]) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        self._page = page
+        self._keys = keys
+        self._frame: QDockWidget | None = None
+        self.shortcut = QShortcut(QKeySequence(HELP_KEY), dock)
+        # With two docks side by side both have the key, and Qt asks them in turn.
+        for pressed in (self.shortcut.activated, self.shortcut.activatedAmbiguously):
+            pressed.connect(self.show_keys)
+
+    def follow(self, frame: QDockWidget) -> None:
+        """Put the button into the title of a dock widget, also after napari has made the title anew."""
+        self._frame = frame
+        for signal in (frame.dockLocationChanged, frame.topLevelChanged):
+            signal.connect(self._add_button)
+        self._add_button()
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"{PAGES}{self._page}.html"
+
+    def open_page(self) -> None:
+        """Open the page in the browser, and say where it is: without internet or browser it can be read elsewhere."""
+        if QDesktopServices.openUrl(QUrl(self.address)):
+            show_info(f"Opened in the browser: {self.address}")
+        else:
+            show_warning(f"No browser could be opened. The page of this dock is {self.address}")
+
+    def show_keys(self) -> None:
+        """List the keys, and say where the page is."""
+        keys = [*self._keys(), (HELP_KEY, "shows these keys"), ("Page", self.address)]
+        KeyCard("Keys", keys, self._dock).show()
+
+    def _add_button(self, _place: object = None) -> None:
+        bar = self._frame.titleBarWidget() if self._frame is not None else None
+        layout = bar.layout() if bar is not None else None
+        if bar is None or not isinstance(layout, QBoxLayout) or bar.findChild(QPushButton, BUTTON) is not None:
+            return
+        button = QPushButton("?", bar)
+        button.setObjectName(BUTTON)
+        button.setToolTip("Open the page of this dock in the documentation. The key ? lists the keys.")
+        button.setStyleSheet("min-width: 16px; max-width: 16px; min-height: 16px; max-height: 16px; padding: 0px")
+        button.clicked.connect(self.open_page)
+        layout.addWidget(button)
+
+
+BUTTON = "napari-unet-nuclei help"
+"""Qt name of the button."""
+
+
+class CalmWheel(QObject):
+    """Hand the wheel on to whatever scrolls, except over a control that has the focus."""
+
+    def calm(self, widget: QWidget) -> None:
+        """Guard all controls in a widget that are not guarded yet."""
+        for kind in CONTROLS:
+            for control in widget.findChildren(kind):
+                if not control.property(_CALM):
+                    control.setProperty(_CALM, True)
+                    # By default the wheel gives the focus, and with it the next turn to the control.
+                    if control.focusPolicy() == Qt.FocusPolicy.WheelFocus:
+                        control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+                    control.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Refuse the wheel, which Qt then offers to the parent."""
+        if event is None or event.type() != QEvent.Type.Wheel or not isinstance(watched, QWidget):
+            return False
+        if watched.hasFocus():
+            return False
+        event.ignore()
+        return True
+
+
+class KeyCard(QDialog):
+    """Keys in the first column, what they do in the second; closed by Escape."""
+
+    def __init__(self, title: str, keys: Sequence[Key], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        grid = QGridLayout(self)
+        grid.setHorizontalSpacing(16)
+        for row, (key, text) in enumerate(keys):
+            label = QLabel(key)
+            label.setStyleSheet("font-weight: bold")
+            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
+            told = QLabel(text)
+            told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            grid.addWidget(told, row, 1)

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_unet_nuclei.core.errors import SettingsError
+from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
+from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate
 from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
 from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
@@ -20,11 +21,16 @@ from napari_unet_nuclei.core.progress import Progress
 from napari_unet_nuclei.core.segment.table import ONLY_IN_PLANES, SegmentedChannel, StoredIds, stain_images
 from napari_unet_nuclei.core.settings import CellSettings
 from napari_unet_nuclei.core.types import NamedArea
+from napari_unet_nuclei.gui.viewer.companion import alike
 from napari_unet_nuclei.gui.viewer.followed_layer import with_track_columns
 from napari_unet_nuclei.gui.viewer.labels_and_image import MeasuredLabels, describe_labels, image_under
+from napari_unet_nuclei.gui.viewer.reviewed_layer import index_in, outline
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels
+    from collections.abc import Sequence
+
+    from napari import Viewer
+    from napari.layers import Image, Labels, Points, Shapes
 
 FROM_NETWORK = ("confidence", "score")
 """Columns that come from the network and cannot be measured again from labels and images."""
@@ -33,6 +39,12 @@ _IDENTITIES = (["label", "area_px", "centroid_y", "centroid_x"], ["label", "voxe
 """Columns that tell an unchanged nucleus of a plane, and of a volume."""
 
 _DIGITS = 6
+
+NAME_COLUMNS = ("name", "region", "class")
+"""Features of a shapes layer that may name its shapes; the first one that is there does."""
+
+REGION_COLOUR = "#2ec4b6"
+"""Of names of regions, seen over fluorescence and over stained tissue."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,31 @@ class MeasureRequest:
     volumes: bool | None = None
     spacing: float = 0.0
 
+    @property
+    def of_this_image(self) -> tuple[str, ...]:
+        """What of a measurement belongs to its image, and means nothing for others."""
+        has = {
+            "regions": self.areas,
+            "spots": self.spots or self.spots_in,
+            "cells of another layer": self.cells,
+        }
+        return tuple(name for name, there in has.items() if there)
+
+    @property
+    def hints(self) -> str:
+        """What the user should know before measuring."""
+        size = self.pixel_size
+        hints = [
+            f"Pixel size {size.y:.4g} × {size.x:.4g} µm." if size.known else "No pixel size: columns in µm stay empty."
+        ]
+        if not self.channels:
+            hints.append("No image is ticked: only sizes and shapes are measured.")
+        hints += [
+            f"⚠ '{name}' and the labels are in different places in the viewer; they are matched pixel by pixel."
+            for name in self.displaced
+        ]
+        return "\n".join(hints)
+
 
 @dataclass(frozen=True)
 class MeasuredTable:
@@ -131,6 +168,11 @@ class MeasuredTable:
         places = [place for place, name in enumerate(names) if name in self.table.columns]
         rows: NDArray[np.bool_] = (self.leading[:, places] == np.array(index)[places]).all(axis=1)
         return rows
+
+    def gated(self, gate: Gate) -> MeasuredTable:
+        """Return the table with the column of nuclei that are in a gate."""
+        table: pd.DataFrame = self.table.drop(columns=POSITIVE, errors="ignore")
+        return replace(self, table=table.assign(**{POSITIVE: gate.holds(table)}))
 
 
 def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
@@ -263,3 +305,88 @@ def with_network_columns(table: pd.DataFrame, features: pd.DataFrame) -> pd.Data
     known = features[seen].set_axis(pd.MultiIndex.from_frame(features[identity].round(_DIGITS)))
     rows = known[~known.index.duplicated()].reindex(pd.MultiIndex.from_frame(table[identity].round(_DIGITS)))
     return table.assign(**{name: rows[name].to_numpy() for name in seen})
+
+
+def areas_of(viewer: Viewer, layer: Shapes, labels: MeasuredLabels) -> list[NamedArea]:
+    """Return the areas drawn in a shapes layer; shapes of one name are one region, and lines are none.
+
+    Positions are those of the whole image.
+
+    Raises
+    ------
+    ImageShapeError
+        If there is no area.
+    """
+    column = _name_column(layer)
+    named: dict[str, list[tuple[NDArray[np.float64], ...]]] = {}
+    for number, (corners, kind) in enumerate(zip(layer.data, layer.shape_type, strict=True)):
+        ring = outline(np.asarray(corners, float), str(kind))
+        if ring is None:
+            continue
+        given = str(layer.features[column].iloc[number]) if column else ""
+        name = given if given not in ("", "nan", "None") else _numbered(number)
+        index = index_in(viewer, layer, labels, ring)[:, labels.place.order[-2:]]
+        named.setdefault(name, []).append((index + np.array(labels.place.origin[-2:]),))
+    if not named:
+        raise ImageShapeError(f"'{layer.name}' has no region: draw rectangles, ellipses or polygons in it.")
+    return [NamedArea(name, tuple(polygons)) for name, polygons in named.items()]
+
+
+def show_numbers(layer: Shapes) -> None:
+    """Write on the picture what regions without names are called, unless the user has written something there."""
+    written = set(map(str, np.ravel(layer.text.values))) - {""}  # one for all where nothing is written
+    names = [_numbered(number) for number in range(layer.nshapes)]
+    if not _name_column(layer) and written <= set(names):
+        layer.text = {"string": {"array": names}, "size": 10, "color": REGION_COLOUR}
+
+
+def _name_column(layer: Shapes) -> str:
+    """Return the feature that names the shapes; empty if none does."""
+    return next((name for name in NAME_COLUMNS if name in layer.features.columns), "")
+
+
+def _numbered(number: int) -> str:
+    return f"region {number + 1}"
+
+
+def spots_of(viewer: Viewer, layer: Points, labels: MeasuredLabels) -> NDArray[np.float64]:
+    """Return the points of a layer as positions in the whole image: leading axes, Y, X.
+
+    Raises
+    ------
+    ImageShapeError
+        If the points have fewer axes than the labels.
+    """
+    if layer.ndim < labels.place.layer.ndim:
+        raise ImageShapeError(
+            f"The points in '{layer.name}' have {layer.ndim} axes, the labels have {labels.place.layer.ndim}: "
+            "say for every point on which plane it lies."
+        )
+    index = index_in(viewer, layer, labels, np.asarray(layer.data, float))
+    return np.asarray(index[:, labels.place.order] + np.array(labels.place.origin))
+
+
+def add_areas(viewer: Viewer, labels: MeasuredLabels, areas: Sequence[NamedArea], name: str) -> Shapes:
+    """Add named regions as a shapes layer in the place of labels; holes are left out, as shapes have none."""
+    from napari.layers import Shapes
+
+    place = labels.place
+    corners, names = [], []
+    for area in areas:
+        for ring, *_ in area.polygons:
+            index = np.zeros((len(ring), place.layer.ndim))
+            index[:, place.order[-2:]] = ring - np.array(place.origin[-2:])
+            corners.append(index)
+            names.append(area.name)
+    layer = Shapes(
+        corners,
+        shape_type="polygon",
+        name=name,
+        features={"name": names},
+        face_color="transparent",
+        edge_color=REGION_COLOUR,
+        text={"string": "{name}", "size": 10, "color": REGION_COLOUR},
+        **alike(place.layer),
+    )
+    viewer.add_layer(layer)
+    return layer

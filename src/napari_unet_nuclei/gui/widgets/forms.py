@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QIcon, QPixmap
-from qtpy.QtWidgets import QBoxLayout, QFormLayout, QGroupBox, QLabel, QLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QBoxLayout, QFormLayout, QGroupBox, QLabel, QLayout, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 SPACING = 4
 """Pixels between widgets: styles leave more, but docks are narrow and full."""
+
+QWIDGETSIZE_MAX = (1 << 24) - 1
+"""Qt's own maximum of a widget that has none, which not every binding hands on."""
 
 BoxType = TypeVar("BoxType", bound=QBoxLayout)
 
@@ -73,16 +76,25 @@ class Folded(QCollapsible):
         super().__init__(expandedIcon=QIcon(unseen), collapsedIcon=QIcon(unseen))
         self.toggleButton().setIconSize(unseen.size())
         self._title = title
+        self.setDuration(0)  # what stands below would move under the mouse
+        # A collapsible is never taller than one that is wide, where fewer rows are wrapped.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.toggleButton().setToolTip(tooltip)
         for widget in widgets:
             self.addWidget(widget)
         layout = self.layout()
         assert layout is not None, "a collapsible has one"
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setAlignment(Qt.AlignmentFlag(0))  # one that is aligned does not grow with wrapped rows
         self.toggled.connect(self._show_whether_open)
         self._show_whether_open()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Leave the height to the layout: a collapsible fixes it, which is too low where text or rows are wrapped."""
+        return False
 
     def _show_whether_open(self, _open: object = None) -> None:
         # Folded, they have no height but would still be stops of the Tab key.
         self.content().setVisible(self.isExpanded())
+        self.content().setMaximumHeight(QWIDGETSIZE_MAX if self.isExpanded() else 0)
         self.setText(f"{'▾' if self.isExpanded() else '▸'} {self._title}")

@@ -34,15 +34,17 @@ class RowList(QTreeWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self._head = header
+        self._is_fitted = False
 
     def changeEvent(self, event: QEvent | None) -> None:
-        """Be as high as letters of another size need."""
+        """Be as high as letters of another size need, unless the list takes the room that there is."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange:
+        if event is not None and event.type() == QEvent.Type.FontChange and self._is_fitted:
             call_soon(self, self.fit_height)  # the head gets the letters after this
 
     def fit_height(self) -> None:
-        """Set the height to that of the rows, within limits."""
+        """Set the height to that of the rows, within limits, from now on."""
+        self._is_fitted = True
         least, most = LISTED
         row = max(self.sizeHintForRow(0), self.fontMetrics().height() + 6)
         rows = min(max(self.topLevelItemCount(), least), most)

@@ -8,7 +8,7 @@ from scipy.ndimage import zoom
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
-from napari_unet_nuclei.core.image.io.masks import doubt_labels, number_pieces
+from napari_unet_nuclei.core.image.io.label_file import doubt_labels, number_pieces
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 MASK = np.zeros((2, 9, 12), np.uint8)

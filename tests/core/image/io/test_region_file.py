@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.region_file import read_regions
+from napari_unet_nuclei.core.image.io.drawn_file import read_regions
 
 SQUARE = [[2, 1], [6, 1], [6, 5], [2, 5], [2, 1]]
 HOLE = [[3, 2], [4, 2], [4, 3], [3, 3], [3, 2]]

@@ -5,7 +5,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
-from napari_unet_nuclei.core.labels.edit.add import add_from_click, add_from_outline, resegment_box
+from napari_unet_nuclei.core.labels.edit.single import add_from_click, add_from_outline, resegment_box
 from napari_unet_nuclei.core.samples.drawing import draw_nuclei
 from tests.helpers.drawn import applied, discs, maps_of, pieces
 

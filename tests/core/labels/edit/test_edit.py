@@ -5,7 +5,7 @@ import pytest
 
 from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.edit.edit import Change, edit_of, find_box
-from napari_unet_nuclei.core.labels.edit.retouch import delete
+from napari_unet_nuclei.core.labels.edit.single import delete
 from tests.helpers.drawn import applied, discs
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.labels.edit.fill_between import fill_between
+from napari_unet_nuclei.core.labels.edit.volume import fill_between
 from tests.helpers.stack_edits import applied
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.labels.edit.grow import add_from_image, usual_diameter
+from napari_unet_nuclei.core.labels.edit.single import add_from_image, usual_diameter
 
 RADIUS = 9.5
 

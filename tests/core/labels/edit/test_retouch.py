@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.labels.edit.retouch import clear_border, delete, fill_holes, smooth
+from napari_unet_nuclei.core.labels.edit.single import clear_border, delete, fill_holes, smooth
 from tests.helpers.drawn import applied, discs, pieces
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unet_nuclei.core.errors import EditError
-from napari_unet_nuclei.core.labels.edit.split_volume import split_volume, split_volume_by_points
+from napari_unet_nuclei.core.labels.edit.volume import split_volume, split_volume_by_points
 from tests.helpers.stack_edits import applied
 
 SPACING = 2.5

@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet_nuclei import measure
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.region_file import read_areas
+from napari_unet_nuclei.core.image.io.drawn_file import read_areas
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
 from napari_unet_nuclei.core.types import NamedArea
 

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_unet_nuclei import CellSettings, measure
 from napari_unet_nuclei.core.errors import ImageFileError
-from napari_unet_nuclei.core.image.io.spot_file import read_spots
+from napari_unet_nuclei.core.image.io.drawn_file import read_spots
 from napari_unet_nuclei.core.labels.measure.spots import find_spots
 
 LABELS = np.zeros((60, 60), int)

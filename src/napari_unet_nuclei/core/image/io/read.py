@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +17,14 @@ from napari_unet_nuclei.core.errors import ImageFileError, ImageShapeError
 from napari_unet_nuclei.core.files.regular import open_regular
 from napari_unet_nuclei.core.image.arrays import find_axes
 from napari_unet_nuclei.core.image.axes import ImageSource
-from napari_unet_nuclei.core.image.io.formats import format_of, is_lossy_picture
+from napari_unet_nuclei.core.image.io.formats import MicroscopeFormat, format_of, is_lossy_picture
 from napari_unet_nuclei.core.image.io.image_file import ImageFile, ImageHeader, check_series, with_thumbnails_marked
-from napari_unet_nuclei.core.image.io.microscopes.read import microscope_headers, open_microscope_file
+from napari_unet_nuclei.core.image.io.microscopes.deltavision import open_dv
+from napari_unet_nuclei.core.image.io.microscopes.leica import open_lif
+from napari_unet_nuclei.core.image.io.microscopes.nikon import open_nd2
+from napari_unet_nuclei.core.image.io.microscopes.olympus import open_oif
+from napari_unet_nuclei.core.image.io.microscopes.planes import OpenedFile
+from napari_unet_nuclei.core.image.io.microscopes.zeiss import open_czi
 from napari_unet_nuclei.core.image.io.ome_zarr import converted_names, image_groups, is_ome_zarr, read_ome_zarr
 from napari_unet_nuclei.core.image.io.picture_file import read_picture
 from napari_unet_nuclei.core.image.io.plugin_file import plugin_headers, read_by_plugin
@@ -27,6 +34,16 @@ from napari_unet_nuclei.core.image.pixel_size import PixelSize
 
 LARGEST_PLANE = 2**37
 """Pixels; a whole slide at 0.1 µm has a quarter of it. A damaged header may claim any number."""
+
+EXTRA = "formats"
+
+_PACKAGES: dict[MicroscopeFormat, tuple[str, Callable[[Path, Any], OpenedFile]]] = {
+    "nd2": ("nd2", open_nd2),
+    "lif": ("liffile", open_lif),
+    "czi": ("pylibCZIrw.czi", open_czi),
+    "oif": ("oiffile", open_oif),
+}
+"""The package that reads a format, and the function that opens a file with it."""
 
 
 @checked
@@ -275,3 +292,44 @@ def read_label_image(path: Path, series: int | None = None) -> ImageFile:
             "pixel: is this the image?"
         )
     return replace(file, array=samples[..., 0], axes=file.axes.replace("S", ""))
+
+
+def open_microscope_file(path: Path, kind: MicroscopeFormat, series: int) -> ImageFile:
+    """Open position (ND2), image (LIF) or scene (CZI) ``series`` of a file, counted from 0.
+
+    Large images stay in their file and are read plane by plane, or, of mosaics, part by part.
+
+    Raise ImageFileError if the package is not installed, or there is no such series. Other errors are those of the
+    package.
+    """
+    opened = _open_microscope(path, kind)
+    try:
+        check_series(path, series, len(opened.images))
+    except ImageFileError:
+        opened.close()
+        raise
+    return opened.take(series)
+
+
+def microscope_headers(path: Path, kind: MicroscopeFormat) -> list[ImageHeader]:
+    """Return the headers of all images in a file of `open_microscope_file`, without reading their pixels."""
+    opened = _open_microscope(path, kind)
+    try:
+        return [image.header for image in opened.images]
+    finally:
+        opened.close()
+
+
+def _open_microscope(path: Path, kind: MicroscopeFormat) -> OpenedFile:
+    """Open a file with its package."""
+    if kind == "dv":
+        return open_dv(path)
+    name, opener = _PACKAGES[kind]
+    try:
+        package = importlib.import_module(name)
+    except ImportError as error:
+        raise ImageFileError(
+            f"{path}: reading {kind.upper()} needs a package that is not installed. Install it with "
+            f'pip install "napari-unet-nuclei[{EXTRA}]", or export the image as OME-TIFF.'
+        ) from error
+    return opener(path, package)

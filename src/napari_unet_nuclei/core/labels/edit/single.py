@@ -1,4 +1,8 @@
-"""Edits that add nuclei: from a drawn outline, from a click on a missed nucleus, in a box with other thresholds."""
+"""Edits of single nuclei that neither merge nor split them: add, delete, fill holes, smooth, clear the image's edge.
+
+A nucleus is added from a drawn outline, or by a click: from the network's maps, or from the image alone where there are
+none; a box may be segmented again with other thresholds.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,23 @@ from napari_unet_nuclei.core.errors import EditError
 from napari_unet_nuclei.core.labels.basins import Heights, divided, find_basins
 from napari_unet_nuclei.core.labels.components import FEWEST_PIXELS, largest_piece
 from napari_unet_nuclei.core.labels.decode import DecodeThresholds, decode_maps
-from napari_unet_nuclei.core.labels.edit.edit import Change, Edit, check_plane, edit_of, read_patch, trimmed
+from napari_unet_nuclei.core.labels.edit.edit import (
+    NO_HINTS,
+    Change,
+    Edit,
+    Hints,
+    check_plane,
+    cut_out,
+    edit_of,
+    hints_at,
+    read_patch,
+    trimmed,
+)
 from napari_unet_nuclei.core.labels.edit.polygon_fill import filled
 from napari_unet_nuclei.core.labels.heights import heights_of
+from napari_unet_nuclei.core.labels.holes import fill_holes as filled_holes
 from napari_unet_nuclei.core.labels.metrics.overlaps import find_overlaps
+from napari_unet_nuclei.core.labels.numbering import small_ids
 from napari_unet_nuclei.core.labels.regions import clipped, grown, pixel, slices, within
 from napari_unet_nuclei.core.types import AnyArray, Labels, Mask, QuantisedMaps, Region
 
@@ -28,6 +45,24 @@ LEVELS = 8
 
 FAINTEST = 13
 """Foreground, 0 to 255, below which there is nothing to grow from: about 5 %."""
+
+IMAGE_SMOOTHING = 0.05
+"""Smoothing of the image, in diameters, where a nucleus is added from it: about one pixel for usual nuclei."""
+
+REACH = 0.2
+"""Radius around the click, in diameters, in which the brightness of the nucleus is taken."""
+
+DARKEST = 10
+"""Percentile of the background around the click that counts as background: neighbours may cover most of the rest."""
+
+IMAGE_LEVELS = np.linspace(0.5, 0.95, 10)
+"""Brightness of the edge between background (0) and nucleus (1): half first, higher where that runs into neighbours."""
+
+LARGEST_AREA = 4.0
+"""Largest area of a nucleus added from the image, in areas of a usual one."""
+
+LEAST_CONTRAST = 3.0
+"""Least difference between nucleus and background, in median differences of neighbouring pixels, which are noise."""
 
 
 def add_from_outline(labels: AnyArray, polygon: ArrayLike, next_id: int) -> Edit:
@@ -180,3 +215,131 @@ def _numbered(found: Labels, old: NDArray[np.integer], next_id: int) -> NDArray[
     fresh = ids[new_ids[ids] == 0]
     new_ids[fresh] = next_id + np.arange(len(fresh))
     return np.asarray(new_ids[found])
+
+
+def add_from_image(
+    labels: AnyArray,
+    point: tuple[float, float],
+    image: AnyArray,
+    diameter: float,
+    next_id: int,
+    *,
+    is_dark: bool = False,
+) -> Edit:
+    """Add a missed nucleus at a click (y, x): the area at least half as bright as its middle, above its surroundings.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (Y, X)
+    point : tuple of float
+    image : ndarray, shape (Y, X)
+        The channel that shows the nuclei.
+    diameter : float
+        Of a usual nucleus, in pixels.
+    next_id : int
+    is_dark : bool
+        Nuclei are darker than their surroundings.
+
+    Raises
+    ------
+    EditError
+        If there is a nucleus already, or nothing of a plausible size stands out there.
+    """
+    check_plane(labels)
+    y, x = pixel(point, labels.shape)
+    window = grown((y, y + 1, x, x + 1), int(np.ceil(2 * diameter)), labels.shape)
+    here = read_patch(labels, window)
+    spot = (y - window[0], x - window[2])
+    if here[spot] > 0:
+        raise EditError(f"There is nucleus {here[spot]} already: click on background.")
+    values = np.nan_to_num(np.asarray(image[slices(window)], np.float32))
+    smooth = ndimage.gaussian_filter(-values if is_dark else values, max(IMAGE_SMOOTHING * diameter, 0.7))
+    background = float(np.percentile(smooth[here == 0], DARKEST))
+    rows, columns = np.ogrid[: smooth.shape[0], : smooth.shape[1]]
+    near = np.hypot(rows - spot[0], columns - spot[1]) <= max(REACH * diameter, 1.0)
+    bright = float(np.median(smooth[near & (here == 0)]))
+    # Neighbouring pixels differ by noise alone, almost everywhere.
+    noise = float(np.median(np.abs(np.diff(values, axis=1)))) if values.shape[1] > 1 else 0.0
+    if bright - background <= LEAST_CONTRAST * noise:
+        raise EditError("Nothing stands out there: draw an outline instead (Q).")
+    for level in background + IMAGE_LEVELS * (bright - background):
+        pieces, _ = ndimage.label((smooth > level) & (here == 0))
+        if not pieces[spot]:
+            continue
+        piece = ndimage.binary_fill_holes(pieces == pieces[spot]) & (here == 0)
+        if FEWEST_PIXELS <= np.count_nonzero(piece) <= LARGEST_AREA * np.pi / 4 * diameter**2:
+            return edit_of(labels, [trimmed(window, piece, next_id)], f"Add nucleus {next_id}")
+    raise EditError("No single nucleus stands out there: draw an outline instead (Q).")
+
+
+def usual_diameter(labels: AnyArray) -> float:
+    """Return the median diameter of the nuclei of a plane in pixels; that of usual nuclei where there are none.
+
+    Examples
+    --------
+    >>> round(usual_diameter(np.ones((10, 10), int)), 1)
+    11.3
+    """
+    areas = np.bincount(small_ids(labels))[1:]
+    areas = areas[areas > 0]
+    return float(np.sqrt(4 / np.pi * np.median(areas))) if len(areas) else USUAL_DIAMETER
+
+
+def delete(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
+    """Remove a nucleus; raise EditError if it does not exist."""
+    region, mask = cut_out(labels, nucleus, hints)
+    return edit_of(labels, [Change(region, mask, 0)], f"Delete nucleus {nucleus}")
+
+
+def fill_holes(labels: AnyArray, nucleus: int, *, hints: Hints = NO_HINTS) -> Edit:
+    """Fill the background that a nucleus encloses; background between it and another nucleus stays.
+
+    Raise EditError if there is no such nucleus, or it has no hole.
+    """
+    region, mask = cut_out(labels, nucleus, hints)
+    others = read_patch(labels, region) > 0
+    # Other nuclei count as one more label: holes between two of them are enclosed by two labels and stay open.
+    holes = filled_holes(np.where(mask, 1, 2 * others).astype(np.int32)) == 1
+    if not (holes & ~mask).any():
+        raise EditError(f"Nucleus {nucleus} has no holes.")
+    return edit_of(labels, [Change(region, holes & ~mask, nucleus)], f"Fill holes of nucleus {nucleus}")
+
+
+def smooth(labels: AnyArray, nucleus: int, radius: float, *, hints: Hints = NO_HINTS) -> Edit:
+    """Smooth the outline of a nucleus and keep its area; other nuclei do not change.
+
+    Spikes and notches narrower than about twice the radius, in pixels, vanish. Raise EditError if there is no such
+    nucleus, the radius is not above 0 and at most 1000, or nothing changes.
+    """
+    if not 0 < radius <= 1000:
+        raise EditError(f"The smoothing radius must be above 0 and at most 1000 pixels, not {radius}.")
+    region, mask = cut_out(labels, nucleus, hints, margin=int(np.ceil(2 * radius)) + 1)
+    free = mask | (read_patch(labels, region) == 0)
+    # "nearest": a nucleus cut by the image's edge continues beyond it.
+    share = ndimage.gaussian_filter(mask.astype(np.float32), radius, mode="nearest")
+    # The level that as many free pixels exceed as the nucleus had: smoothing alone would shrink it.
+    level = np.sort(share[free])[-np.count_nonzero(mask)]
+    # Above 0, for a level of 0 would take in all pixels that the blur does not reach.
+    smoothed = ndimage.binary_fill_holes(largest_piece(free & (share >= max(level, 1e-3)))) & free
+    ids = np.where(smoothed, nucleus, 0)
+    return edit_of(labels, [Change(region, smoothed | mask, ids)], f"Smooth nucleus {nucleus}")
+
+
+def clear_border(labels: AnyArray, region: Region | None = None) -> Edit:
+    """Delete all nuclei that touch the edge of a region, or of the image.
+
+    Raise EditError if the region lies outside the plane, or no nucleus touches its edge.
+    """
+    check_plane(labels)
+    height, width = labels.shape
+    y0, y1, x0, x1 = clipped(region or (0, height, 0, width), labels.shape)
+    hints: dict[int, Region] = {}
+    for side in ((y0, y0 + 1, x0, x1), (y1 - 1, y1, x0, x1), (y0, y1, x0, x0 + 1), (y0, y1, x1 - 1, x1)):
+        # One pixel of each nucleus on the edge is a hint from which the rest of it is found.
+        ids = read_patch(labels, side)
+        rows, columns = np.indices(ids.shape).reshape(2, -1)
+        hints |= hints_at(ids.ravel(), rows + side[0], columns + side[2])
+    if not hints:
+        raise EditError("No nucleus touches the edge.")
+    changes = [Change(*cut_out(labels, nucleus, hints), 0) for nucleus in hints]
+    return edit_of(labels, changes, "Clear the edge")

@@ -4,7 +4,7 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import QObject
 
-from napari_unet_nuclei.gui.viewer.canvas_note import CanvasNote
+from napari_unet_nuclei.gui.correct.overlay import CanvasNote
 
 HINT = "Point at a nucleus with the mouse, or press N for the next doubtful one."
 
@@ -33,7 +33,7 @@ def test_lines_are_broken_anew_where_the_canvas_becomes_narrow_or_wide(parent):
 
 
 def test_a_warning_goes_by_itself_and_what_a_tool_waits_for_comes_back(qtbot, parent, monkeypatch):
-    monkeypatch.setattr("napari_unet_nuclei.gui.viewer.canvas_note.READ", 20)
+    monkeypatch.setattr("napari_unet_nuclei.gui.correct.overlay.NOTE_TIME", 20)
     viewer = ViewerModel()
     overlay, note = viewer.canvas.overlays.text, CanvasNote(viewer, parent)
     overlay.text = "mine"
