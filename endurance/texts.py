@@ -33,8 +33,13 @@ from napari_unet_nuclei.core.progress import Cancelled, Event, Silent
 from napari_unet_nuclei.core.settings import BatchSettings, FinetuneSettings, SegmentSettings, TrainSettings
 from napari_unet_nuclei.core.settings_base import Settings, read_settings
 from napari_unet_nuclei.core.train.layouts import list_entries
-from napari_unet_nuclei.gui.batch.choices import BatchChoices
-from napari_unet_nuclei.gui.batch.templates import FOLDER_VARIABLE, read_template, save_template, template_names
+from napari_unet_nuclei.gui.batch.choices import (
+    FOLDER_VARIABLE,
+    BatchChoices,
+    read_template,
+    save_template,
+    template_names,
+)
 from tests.helpers.corrections import drawn_correction, full_correction
 from tests.helpers.datasets import write_index
 from tests.helpers.program import write_image

@@ -130,8 +130,8 @@ def own_folders(
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CORRECTIONS", str(tmp_path / "user-corrections"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_TEMPLATES", str(tmp_path / "user-templates"))
     monkeypatch.setenv("NAPARI_UNET_NUCLEI_CLASSES", str(tmp_path / "user-classes.json"))
-    # Elsewhere, since the first run in a process writes into it: tests look at what is left in tmp_path.
-    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path_factory.mktemp("user-cache")))
+    # One for all tests of a process, since each program that a test starts would else time the number formats anew.
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path_factory.getbasetemp() / "user-cache"))
     if request.node.get_closest_marker("gui"):
         import napari.settings
 

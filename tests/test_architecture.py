@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 import subprocess
@@ -16,6 +17,7 @@ from importlinter.cli import lint_imports
 from tests.helpers.program import write_image
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = "napari_unet_nuclei"
 SOURCE = ROOT / "src" / "napari_unet_nuclei"
 WINDOW = ("napari", "qtpy", "magicgui", "superqt", "psygnal", "PyQt5", "PyQt6", "PySide2", "PySide6")
 
@@ -40,6 +42,9 @@ except SystemExit as end:
     assert not end.code, end.code
 assert "kornia" not in sys.modules
 """
+
+MOST_WITH_ONE_IMPORTER = 48
+"""Modules: parts of one dock, formats of one maker, long algorithms, see `docs/architecture.md`."""
 
 IMPORT_PACKAGES = """
 import importlib, pkgutil, sys
@@ -85,16 +90,50 @@ def test_core_and_command_line_need_neither_napari_nor_qt():
     assert "torch" in loaded_after_importing("core", "cli", absent=WINDOW)
 
 
+@functools.cache
+def own_imports() -> dict[str, list[ast.ImportFrom]]:
+    """Return, for each module, its imports from modules of the package, those in functions included."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        name = ".".join((PACKAGE, *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+        found[name] = [
+            one for one in nodes if isinstance(one, ast.ImportFrom) and (one.module or "").startswith(PACKAGE)
+        ]
+    return found
+
+
 def test_no_private_name_is_imported_from_another_module():
     private = [
-        f"{path.relative_to(ROOT)}: {node.module}.{name.name}"
-        for path in sorted((ROOT / "src").rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("napari_unet_nuclei")
+        f"{module}: {node.module}.{name.name}"
+        for module, nodes in own_imports().items()
+        for node in nodes
         for name in node.names
         if name.name.startswith("_") and not name.name.endswith("__")
     ]
     assert not private
+
+
+def test_few_modules_serve_a_single_other_one():
+    """A module with one importer is a fragment of it, unless it has a reason: those that are used from outside do."""
+    importers = {module: set() for module in own_imports()}
+    for module, nodes in own_imports().items():
+        for node in nodes:
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                importers[whole if whole in importers else node.module].add(module)
+    outside = (SOURCE / "napari.yaml").read_text(encoding="utf-8") + (SOURCE / "__init__.py").read_text(
+        encoding="utf-8"
+    )
+    packages = {module.rpartition(".")[0] for module in importers}
+    serving_one = [
+        module
+        for module, users in importers.items()
+        if len(users) == 1
+        and module not in packages
+        and not re.search(rf"{re.escape(module.removeprefix(PACKAGE))}\b", outside)
+    ]
+    assert len(serving_one) <= MOST_WITH_ONE_IMPORTER, serving_one
 
 
 def test_a_folder_is_segmented_without_a_window_and_without_what_only_training_and_plots_need(tmp_path):

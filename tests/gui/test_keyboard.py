@@ -7,7 +7,7 @@ from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_unet_nuclei.gui.segment.result_panel import ResultFoot
+from napari_unet_nuclei.gui.segment.result import ResultFoot
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.widgets.forms import Folded
 from tests.helpers.docks import DOCKS, filled_dock

@@ -17,7 +17,8 @@ BUSY = "print('busy', flush=True)\nwhile True: pass"
 
 
 @pytest.fixture(autouse=True)
-def nothing_known() -> Iterator[None]:
+def nothing_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("NAPARI_UNET_NUCLEI_CACHE", str(tmp_path / "cache"))
     cpu_number_format.cache_clear()
     yield
     cpu_number_format.cache_clear()

@@ -7,8 +7,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QInputDialog
 
 from napari_unet_nuclei.core.errors import SettingsError
-from napari_unet_nuclei.gui.batch.choices import BatchChoices
-from napari_unet_nuclei.gui.batch.templates import (
+from napari_unet_nuclei.gui.batch.choices import (
+    BatchChoices,
     read_template,
     remove_template,
     save_template,

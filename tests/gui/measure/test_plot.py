@@ -14,12 +14,12 @@ from qtpy.QtWidgets import QApplication
 from napari_unet_nuclei.core.labels.measure.gate import Gate
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.measure.dock import MeasureDock
-from napari_unet_nuclei.gui.measure.on_layers import SELECTED as SELECTED_LAYER
 from napari_unet_nuclei.gui.measure.plot import MARKED
 from napari_unet_nuclei.gui.measure.results import SELECTED
 from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import FRAME
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY, pictures_in
+from napari_unet_nuclei.gui.viewer.value_layer import SELECTED as SELECTED_LAYER
 from tests.helpers.docks import job_done, mouse_event
 
 CLEAR, SELECT, ROWS = (getattr(QItemSelectionModel.SelectionFlag, one) for one in ("ClearAndSelect", "Select", "Rows"))

@@ -11,7 +11,7 @@ from napari_unet_nuclei.core.labels.decode import DecodeThresholds
 from napari_unet_nuclei.core.segment.table import measure_result
 from napari_unet_nuclei.gui.segment.job import SegmentAnswer, labels_layer
 from napari_unet_nuclei.gui.segment.live_labels import LiveLabels
-from napari_unet_nuclei.gui.segment.result_panel import ResultFoot
+from napari_unet_nuclei.gui.segment.result import ResultFoot
 from napari_unet_nuclei.gui.viewer.followed_layer import mark_followed
 from napari_unet_nuclei.gui.viewer.layers import describe_layer, replace_labels
 

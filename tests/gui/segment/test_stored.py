@@ -26,8 +26,8 @@ from napari_unet_nuclei.core.segment.request import SegmentRequest
 from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.segment import dock as segment_dock
-from napari_unet_nuclei.gui.segment.actions import stored_python_call
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
+from napari_unet_nuclei.gui.segment.result import stored_python_call
 from napari_unet_nuclei.gui.segment.stored_labels import stored_job
 from napari_unet_nuclei.gui.viewer.source_file import read_source_file
 from tests.helpers.docks import show_alone

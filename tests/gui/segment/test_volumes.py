@@ -15,9 +15,9 @@ from napari_unet_nuclei.core.model.registry import AUTOMATIC
 from napari_unet_nuclei.core.segment.run import segment
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.segment import form as form_module
-from napari_unet_nuclei.gui.segment.actions import command_line
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.image_panel import PLANE, WHOLE
+from napari_unet_nuclei.gui.segment.result import command_line
 from napari_unet_nuclei.gui.viewer.pairing import image_of
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from tests.helpers.docks import show_alone

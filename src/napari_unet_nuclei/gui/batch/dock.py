@@ -20,13 +20,12 @@ from napari_unet_nuclei.core.folder.summary import BatchReport
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.remedy import in_words
 from napari_unet_nuclei.core.settings import CellSettings, SegmentSettings
-from napari_unet_nuclei.gui.batch.choices import BatchChoices
+from napari_unet_nuclei.gui.batch.choices import BatchChoices, TemplateBar, read_template, save_template
 from napari_unet_nuclei.gui.batch.form import BatchForm
 from napari_unet_nuclei.gui.batch.job import Outlook, RunSignals, dry_run_job, open_job, preview_job, run_job
 from napari_unet_nuclei.gui.batch.layers import ShownFile, image_arguments, image_array, labels_arguments
 from napari_unet_nuclei.gui.batch.rows import FileRow
 from napari_unet_nuclei.gui.batch.table import BatchTable
-from napari_unet_nuclei.gui.batch.templates import TemplateBar, read_template, save_template
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.settings.remembered import recall, remember

@@ -17,8 +17,7 @@ from napari_unet_nuclei.core.tracking.doubt import Doubt
 from napari_unet_nuclei.core.tracking.edit import TrackEditor
 from napari_unet_nuclei.core.tracking.files import check_free, result_paths, write_results
 from napari_unet_nuclei.core.tracking.tree import family_of
-from napari_unet_nuclei.gui.follow.review import ReviewPanel
-from napari_unet_nuclei.gui.follow.tree_view import Colour, TreeView
+from napari_unet_nuclei.gui.follow.panels import Colour, ReviewPanel, TreeView
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.settings.settings_form import SettingsForm
 from napari_unet_nuclei.gui.tracks.request import FollowAnswer, ask, follow

@@ -20,8 +20,14 @@ from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
 from napari_unet_nuclei.gui.measure.form import MeasureForm
-from napari_unet_nuclei.gui.measure.on_layers import colour_by_class, colour_by_column, colour_selected, write_features
-from napari_unet_nuclei.gui.measure.results import AS_THEY_ARE, SELECTED, Results, WideTable, for_folders
+from napari_unet_nuclei.gui.measure.results import (
+    AS_THEY_ARE,
+    SELECTED,
+    Results,
+    WideTable,
+    for_folders,
+    write_features,
+)
 from napari_unet_nuclei.gui.measure.teaching import Teaching
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
 from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, open_dock
@@ -29,7 +35,7 @@ from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers, show_numbers
 from napari_unet_nuclei.gui.viewer.plot_look import on_new_look, plot_look
-from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer
+from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer, colour_by_class, colour_by_column, colour_selected
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
 from napari_unet_nuclei.gui.widgets.forms import Folded
@@ -134,7 +140,7 @@ class MeasureDock(Dock):
             self.hint.setVisible(False)
             return
         self.panel.set_problem("")
-        self.hint.setText(_hints(request))
+        self.hint.setText(request.hints)
         self.hint.setVisible(bool(self.hint.text()))
 
     def _measure(self) -> None:
@@ -157,7 +163,7 @@ class MeasureDock(Dock):
         gone = self.panel.status_label.text()
         gate = self.results.gate
         if gate is not None and {limit.column for limit in gate.limits} <= set(measured.table.columns):
-            measured = _gated(measured, gate)
+            measured = measured.gated(gate)
         self._follow_measured(measured)
         self._make_room_for_results()
         self.results.show_measured(measured.table, measured.regions)
@@ -279,7 +285,7 @@ class MeasureDock(Dock):
         assert self._measured is not None, "told of measured nuclei"
         gate = self.results.gate
         measured = replace(self._measured, table=table.drop(columns=POSITIVE, errors="ignore"))
-        self._measured = measured if gate is None else _gated(measured, gate)
+        self._measured = measured if gate is None else measured.gated(gate)
         self.results.replace_table(self._measured.table)
         if self._is_shown:
             write_features(self._measured.labels.place.layer, self._measured.table)
@@ -404,7 +410,7 @@ class MeasureDock(Dock):
         batch = open_dock(self._viewer, BATCH)
         if "settings" in stored:
             batch.take_settings(SegmentSettings.model_validate(stored["settings"]), str(stored["model"]))
-        batch.take_measured(self._request.around, self._gate_text(), classes, left=_left_behind(self._request))
+        batch.take_measured(self._request.around, self._gate_text(), classes, left=self._request.of_this_image)
 
     def _open_wide(self) -> None:
         """Open the table below the picture, where it is wide; both show the same rows and selection."""
@@ -440,37 +446,7 @@ class MeasureDock(Dock):
             self.results.plot.set_colours(plot_look(self._viewer.theme))
 
 
-def _gated(measured: MeasuredTable, gate: Gate) -> MeasuredTable:
-    table: pd.DataFrame = measured.table.drop(columns=POSITIVE, errors="ignore")
-    return replace(measured, table=table.assign(**{POSITIVE: gate.holds(table)}))
-
-
 def _edit_events(measured: MeasuredTable) -> tuple[Any, ...]:
     """Return the events of a labels layer that mean changed labels; napari's undo has none of its own."""
     events = measured.labels.place.layer.events
     return events.paint, events.data
-
-
-def _left_behind(request: MeasureRequest) -> tuple[str, ...]:
-    """Return what of a measurement belongs to its image, and means nothing for others."""
-    has = {
-        "regions": request.areas,
-        "spots": request.spots or request.spots_in,
-        "cells of another layer": request.cells,
-    }
-    return tuple(name for name, there in has.items() if there)
-
-
-def _hints(request: MeasureRequest) -> str:
-    """Return what the user should know before measuring."""
-    size = request.pixel_size
-    hints = [
-        f"Pixel size {size.y:.4g} × {size.x:.4g} µm." if size.known else "No pixel size: columns in µm stay empty."
-    ]
-    if not request.channels:
-        hints.append("No image is ticked: only sizes and shapes are measured.")
-    hints += [
-        f"⚠ '{name}' and the labels are in different places in the viewer; they are matched pixel by pixel."
-        for name in request.displaced
-    ]
-    return "\n".join(hints)

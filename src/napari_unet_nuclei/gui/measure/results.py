@@ -27,6 +27,7 @@ from napari_unet_nuclei.core.labels.measure.gate import Gate, share_text
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.gui.measure.classes_panel import ClassesPanel
 from napari_unet_nuclei.gui.viewer.columns import COLUMN_HELP, as_text, card_text, numbers_of, short_set, titles_of
+from napari_unet_nuclei.gui.viewer.layers import table_features
 from napari_unet_nuclei.gui.viewer.letters import LetterSize
 from napari_unet_nuclei.gui.widgets.choice_box import choice_box, fill
 from napari_unet_nuclei.gui.widgets.forms import Rows
@@ -35,6 +36,8 @@ from napari_unet_nuclei.gui.widgets.table_view import TableView, cell_text
 from napari_unet_nuclei.gui.widgets.wrapped_label import Sentence, Sentences
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+
     from napari_unet_nuclei.gui.measure.plot import NucleiPlot
 
 AS_THEY_ARE, SELECTED = "", "selected"
@@ -51,6 +54,9 @@ ALIKE = 1000
 
 ONE_CHANNEL = ("mean", "min", "max", "sum", "nucleus", "count", "spots")
 """What follows the name of a layer in a column, where the image has one channel; else the channel's name does."""
+
+WRITTEN_KEY = "measured columns"
+"""Key in a labels layer's metadata: the columns of its features that were written here; all others are somebody's."""
 
 
 class Results(QWidget):
@@ -292,3 +298,18 @@ class WideTable(QWidget):
         """Announce that it cannot be seen any more, as when its dock is closed."""
         super().hideEvent(event)
         self.seen.emit(False)
+
+
+def write_features(layer: Labels, table: pd.DataFrame) -> None:
+    """Write a table as the features of its layer: a row per row, with the label in ``label`` and ``index``.
+
+    Columns that another plugin or the user has added since the first time are kept, nucleus by nucleus.
+    """
+    features, written = layer.features, layer.metadata.get(WRITTEN_KEY)
+    new = table_features(table)
+    if written is not None and not new.empty and {"label"} <= set(features.columns):
+        own = [name for name in features.columns if name not in written and name not in new.columns]
+        known = features[["label", *own]].drop_duplicates("label")
+        new = new.merge(known, on="label", how="left") if own else new
+    layer.features = new
+    layer.metadata[WRITTEN_KEY] = ("index", *map(str, table.columns))

@@ -19,11 +19,10 @@ from napari_unet_nuclei.core.segment.result import CACHED_PIXELS
 from napari_unet_nuclei.core.settings import SegmentSettings
 from napari_unet_nuclei.core.types import Region
 from napari_unet_nuclei.gui.jobs.job_panel import JobPanel
-from napari_unet_nuclei.gui.segment.actions import Actions
 from napari_unet_nuclei.gui.segment.form import SegmentChoices, SegmentForm, not_automatic
 from napari_unet_nuclei.gui.segment.job import NOTHING_CARRIED, Carried, EarlyEngine, SegmentAnswer, segment_job
 from napari_unet_nuclei.gui.segment.picture import ClickedNucleus, DisplayControl
-from napari_unet_nuclei.gui.segment.result_panel import ResultFoot, ResultPanel
+from napari_unet_nuclei.gui.segment.result import Actions, ResultFoot, ResultPanel
 from napari_unet_nuclei.gui.segment.session import Run, SegmentSession
 from napari_unet_nuclei.gui.segment.start import StartStrip
 from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, stored_job

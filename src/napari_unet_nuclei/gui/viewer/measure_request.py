@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_unet_nuclei.core.errors import ImageShapeError, SettingsError
 from napari_unet_nuclei.core.image.pixel_size import PixelSize
 from napari_unet_nuclei.core.labels.measure.areas import measure_areas
+from napari_unet_nuclei.core.labels.measure.gate import POSITIVE, Gate
 from napari_unet_nuclei.core.labels.measure.measure import axis_columns, measure
 from napari_unet_nuclei.core.labels.measure.spots import find_in_planes
 from napari_unet_nuclei.core.labels.measure.volumes import hold_volumes, measure_volumes
@@ -96,6 +97,31 @@ class MeasureRequest:
     volumes: bool | None = None
     spacing: float = 0.0
 
+    @property
+    def of_this_image(self) -> tuple[str, ...]:
+        """What of a measurement belongs to its image, and means nothing for others."""
+        has = {
+            "regions": self.areas,
+            "spots": self.spots or self.spots_in,
+            "cells of another layer": self.cells,
+        }
+        return tuple(name for name, there in has.items() if there)
+
+    @property
+    def hints(self) -> str:
+        """What the user should know before measuring."""
+        size = self.pixel_size
+        hints = [
+            f"Pixel size {size.y:.4g} × {size.x:.4g} µm." if size.known else "No pixel size: columns in µm stay empty."
+        ]
+        if not self.channels:
+            hints.append("No image is ticked: only sizes and shapes are measured.")
+        hints += [
+            f"⚠ '{name}' and the labels are in different places in the viewer; they are matched pixel by pixel."
+            for name in self.displaced
+        ]
+        return "\n".join(hints)
+
 
 @dataclass(frozen=True)
 class MeasuredTable:
@@ -142,6 +168,11 @@ class MeasuredTable:
         places = [place for place, name in enumerate(names) if name in self.table.columns]
         rows: NDArray[np.bool_] = (self.leading[:, places] == np.array(index)[places]).all(axis=1)
         return rows
+
+    def gated(self, gate: Gate) -> MeasuredTable:
+        """Return the table with the column of nuclei that are in a gate."""
+        table: pd.DataFrame = self.table.drop(columns=POSITIVE, errors="ignore")
+        return replace(self, table=table.assign(**{POSITIVE: gate.holds(table)}))
 
 
 def ask(layer: Labels, images: Sequence[Image]) -> MeasureRequest:
