@@ -3,6 +3,7 @@ from __future__ import annotations
 import runpy
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDockWidget,
     QLineEdit,
     QPushButton,
     QScrollArea,
@@ -27,6 +29,7 @@ from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
+from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
 from napari_unet_nuclei.gui.viewer.frame import FRAME
 from tests.helpers.docks import mouse_event, show_alone
 
@@ -390,6 +393,32 @@ def test_save_opens_the_dialog_for_the_labels_as_they_are(qtbot, viewer, dock, p
     saved = read_image(tmp_path / "mine_labels.tif")
     assert np.array_equal(saved.array, labels.data)
     assert saved.pixel_size.y == pytest.approx(0.5)
+
+
+def test_the_result_leads_on_with_its_labels_and_to_a_folder_with_its_settings(
+    qtbot, make_napari_viewer_proxy, pixels
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    dock = open_dock(viewer)
+    viewer.add_image(pixels, name="DAPI")
+    press_run(qtbot, dock)
+    dock.result_panel.thresholds.sliders["min_size"].slider.setValue(300)
+    rest(qtbot, dock)
+    [labels] = labels_of(viewer)
+
+    def led_to(button: QPushButton, title: str) -> Any:
+        ancestor(dock, QDockWidget).raise_()
+        qtbot.waitUntil(button.isVisible, timeout=LONG)
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        [other] = [one for one in dock.window().findChildren(Dock) if one.tab_title == title]
+        qtbot.waitUntil(lambda: other.is_in_front, timeout=LONG)
+        return other
+
+    choices = led_to(dock.foot.folder_button, "Batch").form.choices()
+    assert (choices.model, choices.settings.min_size, choices.settings.min_size_auto) == ("tiny", 300, False)
+    assert choices.settings.diameter_auto is False
+    assert led_to(dock.foot.correct_button, "Correct").picker.labels is labels
+    assert led_to(dock.foot.table_button, "Measure").form.labels_picker.layer is labels
 
 
 def test_the_result_survives_the_dock_with_its_sliders(qtbot, make_napari_viewer_proxy, pixels) -> None:

@@ -241,7 +241,7 @@ class BatchDock(Dock):
 
     def _show_report(self, report: BatchReport) -> None:
         """Show the outcome of a run."""
-        failed = f" {len(report.failed)} of {len(report.records)} failed; their rows say why." if report.failed else ""
+        failed = f" {len(report.failed)} of {len(report.records)} failed: the list says why." if report.failed else ""
         for record in report.doubtful:  # some are found only by comparison with all others
             self.table.show_record(record)
         self.outcome_label.setText(self._outcome())
