@@ -96,6 +96,8 @@ def test_letters_of_what_comes_later_into_a_dock_are_as_large_as_the_others(
     qtbot.waitUntil(
         lambda: table.columnWidth(0) > table.horizontalHeader().fontMetrics().horizontalAdvance("Nucleus"), timeout=LONG
     )
+    column = dock.results_column
+    assert column.widget().width() <= column.viewport().width(), "cut off at the right"
     appearance.font_size = usual
 
 

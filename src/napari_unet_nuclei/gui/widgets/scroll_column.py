@@ -60,7 +60,8 @@ class ScrollColumn(QScrollArea):
         bar, viewport = self.verticalScrollBar(), self.viewport()
         assert bar is not None, "a scroll area has one"
         assert viewport is not None, "a scroll area has one"
-        self.setMinimumWidth(self._layout.minimumSize().width() + bar.sizeHint().width())
+        beside = max(self.width() - viewport.width(), bar.sizeHint().width())  # themes draw wider bars than they report
+        self.setMinimumWidth(self._layout.minimumSize().width() + beside)
         least = self._layout.minimumSize().height()  # minimumHeightForWidth is -1 without wrapped text
         self._column.setMinimumHeight(max(self._layout.minimumHeightForWidth(viewport.width()), least))
 
