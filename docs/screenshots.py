@@ -16,6 +16,8 @@ import napari
 import numpy as np
 import pandas as pd
 from pyvirtualdisplay.display import Display
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from tifffile import imwrite
 from tutorial_pictures import take_tutorial_pictures
@@ -63,14 +65,14 @@ def take_pictures(arguments: list[Path]) -> None:
     wait_until(lambda: dock.session.live is not None and not dock.job_panel.is_running)
     viewer.window.screenshot(folder / "segment.png", canvas_only=False)
     viewer.window.remove_dock_widget("all")
+    take_correct_picture(viewer, folder)
     _, measure_dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Measure nuclei")
     wait_until(measure_dock.panel.run_button.isEnabled)
     measure_dock.panel.run_button.click()
     wait_until(lambda: not measure_dock.panel.is_running)
-    viewer.window.screenshot(folder / "measure.png", canvas_only=False)
+    take_measure_picture(viewer, folder, measure_dock)
     take_classes_picture(viewer, folder, measure_dock)
     viewer.window.remove_dock_widget("all")
-    take_correct_picture(viewer, folder)
     take_evaluate_picture(viewer, folder)
     take_batch_picture(viewer, folder)
     viewer.window.remove_dock_widget("all")
@@ -89,6 +91,24 @@ def take_pictures(arguments: list[Path]) -> None:
     viewer.layers.clear()
     take_tutorial_pictures(viewer, folder, wait_until)
     viewer.close()
+
+
+def take_measure_picture(viewer: napari.Viewer, folder: Path, dock: MeasureDock) -> None:
+    """Drag a gate over the plot, save a picture of the nuclei that it colours, and take it away again."""
+    plot = dock.results.plot
+    assert plot is not None, "the nuclei are measured"
+    canvas = plot.canvas
+    low, high, beside = (QPoint(round(canvas.width() * share), canvas.height() // 3) for share in (0.6, 0.9, 0.3))
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=low)
+    for step in range(1, 11):
+        QTest.mouseMove(canvas, low + (high - low) * step / 10)
+        QTest.qWait(10)
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=high)
+    wait_until(lambda: dock.results.gate is not None)
+    viewer.window.screenshot(folder / "measure.png", canvas_only=False)
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=beside)
+    wait_until(lambda: dock.results.gate is None)
+    dock.results.colour_box.setCurrentIndex(0)
 
 
 def take_classes_picture(viewer: napari.Viewer, folder: Path, dock: MeasureDock) -> None:

@@ -81,3 +81,17 @@ def test_settings_that_a_tick_brings_have_room(qtbot) -> None:
     open_all(qtbot, dock)
     assert dock.form.tracks_form.isVisible()
     wait_for_room(qtbot, dock)
+
+
+@pytest.mark.parametrize("name", ["batch", "measure"])
+def test_what_is_unfolded_in_a_low_window_comes_into_sight(qtbot, name) -> None:
+    dock = filled_dock(qtbot, name)
+    dock.resize(NARROW, LOW)
+    dock.show()
+    qtbot.waitExposed(dock)
+    for folded in dock.findChildren(Folded):
+        if folded.isVisible() and not folded.isExpanded():
+            qtbot.mouseClick(folded.toggleButton(), Qt.MouseButton.LeftButton)
+            content = folded.content()
+            qtbot.waitUntil(lambda one=content: one.visibleRegion().boundingRect().height() > 0.9 * one.height() > 40)
+            qtbot.mouseClick(folded.toggleButton(), Qt.MouseButton.LeftButton)

@@ -139,10 +139,12 @@ def test_closing_the_dock_does_not_lose_the_run(qtbot, make_napari_viewer_proxy,
 
 def test_the_sliders_change_the_labels_and_reset_brings_the_models_back(qtbot, viewer, dock, pixels) -> None:
     viewer.add_image(pixels)
+    thresholds = dock.result_panel.thresholds
+    assert not thresholds.isVisible(), "there is nothing to act on yet"
     press_run(qtbot, dock)
+    assert thresholds.isVisible()
     [labels] = labels_of(viewer)
     before = labels.data.copy()
-    thresholds = dock.result_panel.thresholds
     live = dock.session.live
     thresholds.sliders["min_size"].slider.setValue(200)
     thresholds.sliders["min_size"].slider.setValue(300)

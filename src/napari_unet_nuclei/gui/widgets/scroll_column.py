@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtCore import QEvent, QPoint, Qt, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -43,8 +43,18 @@ class ScrollColumn(QScrollArea):
         self._make_room()
 
     def show_part(self, widget: QWidget) -> None:
-        """Scroll to a widget, once it has got its place."""
-        call_soon(self, self.ensureWidgetVisible, widget, 0, 0)
+        """Scroll until a widget is seen, or as much of it from its top as there is room for, once it has its place."""
+        call_soon(self, self._scroll_to, widget)
+
+    def _scroll_to(self, widget: QWidget) -> None:
+        self._layout.activate()  # of what has just been unfolded
+        self._make_room()
+        bar, viewport = self.verticalScrollBar(), self.viewport()
+        assert bar is not None, "a scroll area has one"
+        assert viewport is not None, "a scroll area has one"
+        top = widget.mapTo(self._column, QPoint()).y()
+        lowest = top + widget.height() - viewport.height()
+        bar.setValue(min(max(bar.value(), lowest), top))
 
     def _make_room(self) -> None:
         bar, viewport = self.verticalScrollBar(), self.viewport()
