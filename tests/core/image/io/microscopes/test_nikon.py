@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,8 @@ def test_channels_and_pixel_size(tmp_path: Path, described: bool) -> None:
         read_image(path, 1)
 
 
-def test_the_first_version_needs_a_package_that_is_named(tmp_path: Path) -> None:
+def test_the_first_version_needs_a_package_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)  # not installed
     path = tmp_path / "a.nd2"
     path.write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40))
     with pytest.raises(ImageFileError, match="first version of ND2, for which the package imagecodecs"):
