@@ -23,6 +23,9 @@ from tests.helpers.packages import older_described, write_package
 
 BUNDLED = "nuclei"
 
+LONG = 60_000
+"""Milliseconds that a job may take on a busy machine; the first export imports its packages."""
+
 
 @pytest.fixture
 def dock(qtbot) -> ModelsDock:
@@ -66,7 +69,7 @@ def press(qtbot, button: QPushButton) -> None:
 
 def rest(qtbot, dock: ModelsDock) -> str:
     """Wait until nothing runs, and return the status line."""
-    qtbot.waitUntil(lambda: not dock.panel.is_running)
+    qtbot.waitUntil(lambda: not dock.panel.is_running, timeout=LONG)
     return dock.panel.status_label.text()
 
 
