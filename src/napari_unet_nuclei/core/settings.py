@@ -87,7 +87,7 @@ class SegmentSettings(Settings):
         values={
             "auto": "automatic",
             "fluorescence": "bright nuclei on dark (fluorescence)",
-            "brightfield": "dark nuclei on bright (H&E, IHC)",
+            "brightfield": "dark nuclei on bright (H&E, IHC, bright field)",
         },
     )
     diameter_auto: bool = choice(True, "Estimate the typical nucleus diameter from the image.")

@@ -73,7 +73,7 @@ def test_the_kind_is_a_row_of_the_form_and_what_is_chosen_is_obeyed(qtbot, viewe
     assert [box.itemText(i) for i in range(box.count())] == [
         "automatic",
         "bright nuclei on dark (fluorescence)",
-        "dark nuclei on bright (H&E, IHC)",
+        "dark nuclei on bright (H&E, IHC, bright field)",
     ]
     choose_kind(qtbot, dock, "d")
     run(qtbot, dock)
