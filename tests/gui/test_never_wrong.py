@@ -80,9 +80,10 @@ def places(dock: QWidget, buttons: list[QPushButton]) -> list[QPoint]:
 
 
 def moved(dock: QWidget, buttons: list[QPushButton], before: list[QPoint]) -> list[str]:
-    """Buttons that moved; a pixel or two is what styles need for bold letters."""
+    """Buttons in sight that moved; a pixel or two is what styles need for bold letters."""
     pairs = zip(buttons, before, places(dock, buttons), strict=True)
-    return [f"{button.text()}: {one} {two}" for button, one, two in pairs if (two - one).manhattanLength() > 2]
+    seen = ((button, one, two) for button, one, two in pairs if button.isVisible())
+    return [f"{button.text()}: {one} {two}" for button, one, two in seen if (two - one).manhattanLength() > 2]
 
 
 def test_corrections_are_saved_with_the_image_that_was_segmented(qtbot, viewer, segment_dock) -> None:
