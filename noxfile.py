@@ -91,7 +91,7 @@ def test_lowest(session: nox.Session) -> None:
     prepare_windows(session)
     # In place of constraints.txt, which names a newer PyTorch. On Linux the oldest one comes with gigabytes of CUDA.
     install(session, "-e", ".[test,anndata]", constraints=lowest_constraints(session))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(default=False)

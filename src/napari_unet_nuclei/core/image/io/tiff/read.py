@@ -239,7 +239,13 @@ def _decoded_by_pillow(path: Path, tif: TiffFile, series: TiffPageSeries) -> Any
         planes = np.stack([iio.imread(path, plugin="pillow", index=page.index, mode=mode) for page in pages])
         return planes.reshape(series.shape)
     except Exception as error:  # whatever Pillow's problem is, the remedy is the same
+        compression = COMPRESSION(series.keyframe.compression)
+        if compression == COMPRESSION.NONE:  # Pillow before version 13 reads none of these
+            raise ImageFileError(
+                f"{path} has its colours coded as YCbCr, which cannot be read here ({error}). "
+                "Install Pillow 13 or newer, or save it as RGB."
+            ) from error
         raise ImageFileError(
-            f"{path} is compressed by {COMPRESSION(series.keyframe.compression).name}, which cannot be read here "
+            f"{path} is compressed by {compression.name}, which cannot be read here "
             f"({error}). Install the package imagecodecs, or save it with deflate or without compression."
         ) from error
