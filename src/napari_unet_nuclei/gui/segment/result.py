@@ -105,7 +105,7 @@ class ResultFoot(QWidget):
         self.change_label.setToolTip("Nuclei that the last change of a slider added and took away.")
         self.busy_label.setToolTip("The sliders are being applied.")
         self.correct_button = QPushButton("Correct…")
-        self.correct_button.setToolTip("Go through the doubtful nuclei one by one, in the dock Correct nuclei.")
+        self.correct_button.setToolTip("Go through doubtful nuclei, and places where one may be missed, one by one.")
         self.table_button = QPushButton("Table and plot…")
         self.table_button.setToolTip("Measure the nuclei, in the dock Measure nuclei.")
         self.follow_button = QPushButton("Follow over time…")
