@@ -111,7 +111,8 @@ def member_files(path: Path) -> tuple[Path, ...]:
     """List the files that an image or its metadata are in, for which one stands; the path alone where that is all."""
     try:
         found = read_ome(path) if format_of(path) == "tiff" else None
-    except (ImageFileError, OSError, ValueError):  # reading it will say so
+    # Reading it will say so. Before version 2025.12, tifffile's own error is no ValueError.
+    except (ImageFileError, TiffFileError, OSError, ValueError):
         found = None
     if found is None:
         return (path,)
