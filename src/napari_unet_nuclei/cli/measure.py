@@ -177,7 +177,7 @@ def measure_command(
         if regions is not None:
             size = files.pixel_size
             # Of volumes, a stack has one row for each nucleus.
-            lengths = zip(files.shape, files.axes, strict=True)
+            lengths = zip(files.labels.channel_shape, files.labels.channel_axes, strict=True)
             shape = [length for length, letter in lengths if letter != "Z" or "voxels" not in table]
             table, counts = measure_areas(table, read_areas(regions), shape, pixel_size_y=size.y, pixel_size_x=size.x)
             progress.say(counts.to_string(index=False))
@@ -200,7 +200,9 @@ def _write_surfaces(path: Path, files: Opened, table: pd.DataFrame, progress: Te
     if "voxels" not in table:
         raise SettingsError("Surfaces are of nuclei in three dimensions, and these lie in single planes: no --meshes.")
     z, y, x = files.pixel_size.z, files.pixel_size.y, files.pixel_size.x
-    count = write_meshes(path, StoredIds(files.labels), axes=files.axes, pixel_size_z=z, pixel_size_y=y, pixel_size_x=x)
+    count = write_meshes(
+        path, StoredIds(files.labels), axes=files.labels.channel_axes, pixel_size_z=z, pixel_size_y=y, pixel_size_x=x
+    )
     if min(z, y, x) <= 0:
         progress.report(Notice(f"{path} is in voxels: the files do not say how far planes and pixels are apart."))
     progress.say(f"{path}: {quantity(count, 'surface')}")

@@ -30,7 +30,7 @@ def result_of(image: LayerImage, origin: tuple[int, ...], shape: tuple[int, ...]
     return SegmentResult(
         labels,
         np.ones(labels.size),
-        image.source.leading_axes + "YX",
+        image.source.channel_axes,
         origin,
         None,
         thresholds=THRESHOLDS,

@@ -51,7 +51,7 @@ def measure_block(
         margin *= 2
     top, left = plan.region[0], plan.region[2]
     leading = dict(zip(source.leading_axes, plan.indices[block.part], strict=True))
-    axes = source.leading_axes + "YX"
+    axes = source.channel_axes
     origin = (*leading.values(), top + view[0], left + view[2])
     shape = (*(1 for _ in leading), *ids.shape)
     names = column_names(source)

@@ -86,7 +86,7 @@ def write_volume_table(
 
 def _geometry(plan: BlockPlan, source: ImageSource) -> VolumeGeometry:
     """Tell where the labels lie; an only leading axis that is unknown is depth, as the user has said."""
-    axes = source.leading_axes + "YX"
+    axes = source.channel_axes
     spacing = plan.provenance["z_spacing"]
     sizes = (float(spacing["um"]), *plan.pixel_size)
     known = min(sizes) > 0

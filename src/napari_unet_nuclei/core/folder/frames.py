@@ -189,7 +189,7 @@ def _gathered(
             (*leading, region[1] - region[0], region[3] - region[2]), frame_axes(request), offsets, store.labels
         ),
         scores=np.concatenate([frame.scores for frame in frames]),
-        axes=f"{source.leading_axes}YX",
+        axes=source.channel_axes,
         origin=(*(chosen.get(axis) or 0 for axis in range(len(leading))), region[0], region[2]),
         thresholds=_THRESHOLDS.validate_python(first["thresholds"]),
         model_thresholds=_THRESHOLDS.validate_python(first["model_thresholds"]),

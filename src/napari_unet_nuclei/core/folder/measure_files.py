@@ -92,7 +92,7 @@ def measure_series(
 def measure_opened(files: Opened, wanted: Wanted, planes: PlanesChoice, progress: Progress) -> pd.DataFrame:
     """Measure nuclei in three dimensions or plane by plane."""
     ids = StoredIds(files.labels)
-    if planes == "volume" or (planes == "auto" and hold_volumes(ids, files.axes)):
+    if planes == "volume" or (planes == "auto" and hold_volumes(ids, files.labels.channel_axes)):
         if wanted.spots_in:
             raise SettingsError(ONLY_IN_PLANES)
         return measure_stacks(files, wanted, progress)
@@ -123,16 +123,6 @@ class Opened:
     pixel_size: PixelSize
     named_after_files: bool = True
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of the labels: leading axes, Y, X."""
-        return (*self.labels.leading_shape, *self.labels.plane_shape)
-
-    @property
-    def axes(self) -> str:
-        """One letter for each length of the shape."""
-        return f"{self.labels.leading_axes}YX"
-
 
 def opened(labels: Path, images: Sequence[Path], series: str, progress: Progress) -> dict[str, Opened]:
     """Open labels and images, where files hold several each of them by its name; lengths in µm need a pixel size."""
@@ -158,26 +148,24 @@ def _cells(files: Opened, wanted: Wanted) -> StoredIds | None:
     """Open the cells of another origin."""
     if wanted.cells is None:
         return None
-    return StoredIds(read_labels(wanted.cells, (files.axes, files.shape)).file.source())
+    return StoredIds(read_labels(wanted.cells, size_of(files.labels)).file.source())
 
 
 def measure_stacks(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataFrame:
     """Measure nuclei that extend through planes in all channels of image files; raises as `measure_files`."""
-    size = files.pixel_size
-    if "Z" not in files.axes:
-        raise SettingsError(
-            f"The labels have the axes {files.axes}, none of which is depth (Z): leave out planes volume."
-        )
+    size, axes = files.pixel_size, files.labels.channel_axes
+    if "Z" not in axes:
+        raise SettingsError(f"The labels have the axes {axes}, none of which is depth (Z): leave out planes volume.")
     return measure_volumes(
         StoredIds(files.labels),
         dict(_named_channels(files)),
-        axes=files.axes,
+        axes=axes,
         pixel_size_z=size.z,
         pixel_size_y=size.y,
         pixel_size_x=size.x,
         around=wanted.around,
         cells=_cells(files, wanted),
-        spots={path.stem: read_spots(path, files.axes) for path in wanted.spots},
+        spots={path.stem: read_spots(path, axes) for path in wanted.spots},
         progress=progress,
     )
 
@@ -189,8 +177,8 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
     `ImageFileError` if a file cannot be read; `ImageShapeError` if the labels are not a label image, or an image
     differs from them in size.
     """
-    channels = dict(_named_channels(files))
-    spots = {path.stem: read_spots(path, files.axes) for path in wanted.spots}
+    channels, axes = dict(_named_channels(files)), files.labels.channel_axes
+    spots = {path.stem: read_spots(path, axes) for path in wanted.spots}
     for name, (diameter, unit) in wanted.spots_in.items():
         if name not in channels:
             raise SettingsError(f"There is no channel '{name}' to find spots in. There is {', '.join(channels)}.")
@@ -201,7 +189,7 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
         StoredIds(files.labels),
         channels,
         means=dict(_named_stains(files)),
-        axes=files.axes,
+        axes=axes,
         pixel_size_y=files.pixel_size.y,
         pixel_size_x=files.pixel_size.x,
         around=wanted.around,
@@ -213,7 +201,7 @@ def measure_files(files: Opened, wanted: Wanted, progress: Progress) -> pd.DataF
 
 def _channel(source: ImageSource, channel: int) -> SegmentedChannel:
     """Return a whole channel, to be read plane by plane."""
-    shape = (*source.leading_shape, *source.plane_shape)
+    shape = source.channel_shape
     return SegmentedChannel(source, channel, (0,) * len(shape), shape)
 
 
@@ -234,7 +222,7 @@ def _named_stains(opened: Opened) -> Iterator[tuple[str, SeparatedStain]]:
     taken: set[str] = set()
     for file in opened.files:
         source = file.source()
-        shape = (*source.leading_shape, *source.plane_shape)
+        shape = source.channel_shape
         for name, stain in stain_images(source, (0,) * len(shape), shape).items():
             names = (f"{_stem(file.path)}_{name}", f"{file.path.parent.name}_{_stem(file.path)}_{name}")
             yield _unique(names, taken) if opened.named_after_files else name, stain

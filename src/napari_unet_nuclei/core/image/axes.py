@@ -144,6 +144,16 @@ class ImageSource:
         return tuple(int(self.array.shape[self.axes.index(letter)]) for letter in "YX")  # type: ignore[return-value]
 
     @property
+    def channel_axes(self) -> str:
+        """Axes of one channel: `leading_axes`, Y, X."""
+        return f"{self.leading_axes}YX"
+
+    @property
+    def channel_shape(self) -> tuple[int, ...]:
+        """Lengths of `channel_axes`."""
+        return (*self.leading_shape, *self.plane_shape)
+
+    @property
     def is_colour(self) -> bool:
         """True for RGB and RGBA pictures."""
         return "C" not in self.axes and self._colours == len(COLOUR_NAMES)

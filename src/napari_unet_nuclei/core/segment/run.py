@@ -178,7 +178,7 @@ def run_segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     return SegmentResult(
         labels=nuclei.labels.reshape(*shape, *readers[0].shape),
         scores=nuclei.scores,
-        axes=request.source.leading_axes + "YX",
+        axes=request.source.channel_axes,
         origin=(*origin, scope.region[0], scope.region[2]),
         maps=nuclei.maps,
         decoder=nuclei.decoder,

@@ -59,7 +59,7 @@ class StoredIds:
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths along the leading axes, Y and X."""
-        return (*self.source.leading_shape, *self.source.plane_shape)
+        return self.source.channel_shape
 
     @property
     def dtype(self) -> np.dtype[Any]:

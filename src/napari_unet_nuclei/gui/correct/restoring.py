@@ -222,7 +222,7 @@ def _without_labels(image: Image) -> CorrectedLayer | None:
     try:
         described = describe_layer(image, guess_layer_axes(image))
         source = described.source
-        empty = described.arrange(np.zeros((*source.leading_shape, *source.plane_shape), np.int32))
+        empty = described.arrange(np.zeros(source.channel_shape, np.int32))
         origin = (0,) * (len(source.leading_axes) + 2)
         layer = Labels(np.ascontiguousarray(empty), name=f"{image.name} labels", **described.spatial(origin))
         return corrected_layer(layer, image)

@@ -224,7 +224,7 @@ def _layers_of(viewer: napari.Viewer, store: Path) -> list[Labels]:
 def _arguments(answer: StoredAnswer, note: str) -> dict[str, Any]:
     """Return the arguments of the layer, all except the array; the labels always cover the whole image."""
     result, image = answer.result, answer.image
-    axes = image.source.leading_axes + "YX"
+    axes = image.source.channel_axes
     origin = (0,) * len(axes)
     described = {
         "provenance": {**result.provenance, "file": image.file},

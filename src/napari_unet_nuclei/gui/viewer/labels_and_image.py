@@ -116,12 +116,12 @@ class MeasuredLabels:
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths along the leading axes, Y and X."""
-        return (*self.source.leading_shape, *self.source.plane_shape)
+        return self.source.channel_shape
 
     @property
     def axes(self) -> str:
         """One letter per axis of `shape`."""
-        return f"{self.source.leading_axes}YX"
+        return self.source.channel_axes
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -308,7 +308,7 @@ def _possible_axes(layer: Image, labels: MeasuredLabels) -> Iterator[str]:
 
 def _origin_in(source: ImageSource, labels: MeasuredLabels) -> tuple[int, ...] | None:
     """Return the index in an image of the labels' first pixel; None if the image does not cover the labels."""
-    shape = (*source.leading_shape, *source.plane_shape)
+    shape = source.channel_shape
     if shape == labels.shape:
         return (0,) * len(shape)
     if not labels.ours or len(shape) != len(labels.shape):

@@ -145,7 +145,7 @@ def read_label_pair(
 
 def size_of(source: ImageSource) -> ImageSize:
     """Return the axes and the shape of the labels of an image."""
-    return f"{source.leading_axes}YX", (*source.leading_shape, *source.plane_shape)
+    return source.channel_axes, source.channel_shape
 
 
 def largest(sizes: Sequence[ImageSize]) -> ImageSize:
@@ -185,7 +185,7 @@ def doubt_labels(file: ImageFile, *, lossy: bool) -> str:
     smeared. ``lossy`` says that the file keeps values only roughly.
     """
     source = ImageSource(file.array, file.axes)
-    index, region = middle((*source.leading_shape, *source.plane_shape))
+    index, region = middle(source.channel_shape)
     found = pieces_of(source.stored(index, region=region))
     if lossy and found.numbers > 1:
         raise ImageShapeError(SMEARED.format(path=file.path))
