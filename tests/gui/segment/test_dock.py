@@ -29,8 +29,9 @@ from napari_unet_nuclei.gui.saving.dialog import SaveDialog
 from napari_unet_nuclei.gui.segment.dock import SegmentDock
 from napari_unet_nuclei.gui.segment.form import SegmentChoices
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
-from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
+from napari_unet_nuclei.gui.viewer.dock import Dock
 from napari_unet_nuclei.gui.viewer.frame import FRAME
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 from tests.helpers.docks import mouse_event, show_alone
 
 pytestmark = pytest.mark.usefixtures("tiny_model")

@@ -8,7 +8,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar
 
 from napari_unet_nuclei.gui import PLUGIN
-from napari_unet_nuclei.gui.viewer.dock import Dock, ancestor
+from napari_unet_nuclei.gui.viewer.dock import Dock
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 from tests.helpers.correcting import segmented
 
 ALL = (

@@ -9,7 +9,8 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QPushButton
 
-from napari_unet_nuclei.gui.viewer.dock import BUTTON, CORRECT, MEASURE, PAGES, KeyCard, ancestor, open_dock
+from napari_unet_nuclei.gui.viewer.dock import BUTTON, CORRECT, MEASURE, PAGES, KeyCard, open_dock
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 
 
 @pytest.fixture

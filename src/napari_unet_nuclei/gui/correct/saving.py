@@ -25,8 +25,8 @@ from napari_unet_nuclei.gui.correct.current import CurrentCorrection
 from napari_unet_nuclei.gui.correct.session import CorrectSession
 from napari_unet_nuclei.gui.jobs.latest_job import LatestJob
 from napari_unet_nuclei.gui.viewer.corrected_layer import correction_name, correction_of
-from napari_unet_nuclei.gui.viewer.dock import ancestor
 from napari_unet_nuclei.gui.viewer.reviewed_layer import PLANES_KEY, reviewed_layers, reviewed_mask
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer
 
 if TYPE_CHECKING:

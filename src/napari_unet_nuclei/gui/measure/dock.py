@@ -30,13 +30,14 @@ from napari_unet_nuclei.gui.measure.results import (
 )
 from napari_unet_nuclei.gui.measure.teaching import Teaching
 from napari_unet_nuclei.gui.saving.dialog import open_save_dialog
-from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, ancestor, open_dock
+from napari_unet_nuclei.gui.viewer.dock import BATCH, CORRECT, Dock, open_dock
 from napari_unet_nuclei.gui.viewer.frame import NucleusFrame
 from napari_unet_nuclei.gui.viewer.layers import METADATA_KEY
 from napari_unet_nuclei.gui.viewer.measure_request import MeasuredTable, MeasureRequest, measure_layers, show_numbers
 from napari_unet_nuclei.gui.viewer.plot_look import on_new_look, plot_look
 from napari_unet_nuclei.gui.viewer.value_layer import ValueLayer, colour_by_class, colour_by_column, colour_selected
 from napari_unet_nuclei.gui.viewer.view import go_to, label_under, on_click, world_point
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 from napari_unet_nuclei.gui.widgets.dock_keys import DockKeys
 from napari_unet_nuclei.gui.widgets.forms import Folded
 from napari_unet_nuclei.gui.widgets.rest_timer import rest_timer

@@ -29,9 +29,10 @@ from napari_unet_nuclei.gui.segment.stored_labels import StoredAnswer, stored_jo
 from napari_unet_nuclei.gui.segment.view_first import view_first
 from napari_unet_nuclei.gui.settings.remembered import recall, remember
 from napari_unet_nuclei.gui.viewer.display import DISPLAY_KEY
-from napari_unet_nuclei.gui.viewer.dock import MODELS, SEGMENT, Dock, ancestor, open_dock
+from napari_unet_nuclei.gui.viewer.dock import MODELS, SEGMENT, Dock, open_dock
 from napari_unet_nuclei.gui.viewer.source_file import SourceFile
 from napari_unet_nuclei.gui.viewer.view import current_plane, shows_planes, visible_region
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 from napari_unet_nuclei.gui.widgets.banner import ActionLine
 from napari_unet_nuclei.gui.widgets.fixed_call import FixedCall
 from napari_unet_nuclei.gui.widgets.forms import fill, titled

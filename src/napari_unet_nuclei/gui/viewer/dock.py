@@ -6,7 +6,7 @@ napari would squeeze docks one below the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, Qt, QUrl, Signal
@@ -30,6 +30,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet_nuclei.gui import PLUGIN
 from napari_unet_nuclei.gui.viewer.letters import LetterSize
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 from napari_unet_nuclei.gui.widgets.binding import warn_of_binding
 from napari_unet_nuclei.gui.widgets.rest_timer import call_soon
 
@@ -49,8 +50,6 @@ SEGMENT, CORRECT, FOLLOW, MEASURE, FINETUNE, BATCH, MODELS = (
 
 TAB_ORDER = ("Segment", "Correct", "Follow", "Measure", "Evaluate", "Fine-tune", "Batch", "Models")
 """Titles of the tabs, in the order of work."""
-
-WidgetType = TypeVar("WidgetType", bound=QWidget)
 
 PAGES = "https://napari-unet-nuclei.github.io/napari-unet-nuclei/"
 """Where the documentation is read."""
@@ -176,14 +175,6 @@ def open_dock(viewer: Viewer, name: str) -> Any:
     frame.show()
     frame.raise_()
     return widget
-
-
-def ancestor(widget: QWidget, kind: type[WidgetType]) -> WidgetType | None:
-    """Return the closest enclosing widget of a type, which also works in floating docks; None if there is none."""
-    parent: QWidget | None = widget.parentWidget()
-    while parent is not None and not isinstance(parent, kind):
-        parent = parent.parentWidget()
-    return parent
 
 
 class DockHelp(QObject):

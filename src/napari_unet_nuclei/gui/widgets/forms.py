@@ -9,6 +9,7 @@ from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QBoxLayout, QFormLayout, QGroupBox, QLabel, QLayout, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from napari_unet_nuclei.gui.widgets.ancestor import ancestor
 from napari_unet_nuclei.gui.widgets.scroll_column import ScrollColumn
 
 SPACING = 4
@@ -100,8 +101,6 @@ class Folded(QCollapsible):
         self.content().setVisible(self.isExpanded())
         self.content().setMaximumHeight(QWIDGETSIZE_MAX if self.isExpanded() else 0)
         self.setText(f"{'▾' if self.isExpanded() else '▸'} {self._title}")
-        column = self.parentWidget()
-        while column is not None and not isinstance(column, ScrollColumn):
-            column = column.parentWidget()
+        column = ancestor(self, ScrollColumn)
         if column is not None and self.isExpanded():
             column.show_part(self)  # in a low window it opens out of sight
