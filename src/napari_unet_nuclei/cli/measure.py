@@ -26,12 +26,12 @@ from napari_unet_nuclei.core.folder.measure_files import (
     Opened,
     PlanesChoice,
     Wanted,
-    is_plain_folder,
     measure_folders,
     measure_series,
     opened,
 )
 from napari_unet_nuclei.core.image.io.drawn_file import read_areas
+from napari_unet_nuclei.core.image.io.find import is_plain_folder
 from napari_unet_nuclei.core.image.io.write import write_table
 from napari_unet_nuclei.core.labels.classify.class_file import read_classes
 from napari_unet_nuclei.core.labels.classify.nucleus_classes import NucleusClasses, class_counts, counts_text

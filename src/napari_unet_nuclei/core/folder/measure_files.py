@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from napari_unet_nuclei.core.errors import ImageFileError, SettingsError
-from napari_unet_nuclei.core.files.regular import is_folder
 from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.io.drawn_file import read_spots
+from napari_unet_nuclei.core.image.io.find import is_plain_folder
 from napari_unet_nuclei.core.image.io.image_file import ImageFile
 from napari_unet_nuclei.core.image.io.label_file import read_labels, size_of
-from napari_unet_nuclei.core.image.io.ome_zarr import is_ome_zarr
 from napari_unet_nuclei.core.image.io.pairs import image_files, label_files, name_some
 from napari_unet_nuclei.core.image.io.read import read_image
 from napari_unet_nuclei.core.image.io.series import Place, choose_in_step
@@ -97,11 +96,6 @@ def measure_opened(files: Opened, wanted: Wanted, planes: PlanesChoice, progress
             raise SettingsError(ONLY_IN_PLANES)
         return measure_stacks(files, wanted, progress)
     return measure_files(files, wanted, progress)
-
-
-def is_plain_folder(path: Path) -> bool:
-    """Return whether a path is a folder of files, not an OME-Zarr image."""
-    return is_folder(path) and not is_ome_zarr(path)
 
 
 @dataclass(frozen=True)

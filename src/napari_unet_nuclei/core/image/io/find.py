@@ -66,9 +66,14 @@ def nothing_found(paths: Sequence[Path]) -> str:
     return f"No image found in {places}. Images end in {', '.join(sorted(IMAGE_SUFFIXES))}."
 
 
+def is_plain_folder(path: Path) -> bool:
+    """Return whether a path is a folder of files, not an OME-Zarr image."""
+    return is_folder(path) and not is_ome_zarr(path)
+
+
 def _root(given: Path) -> Path:
     """Folder in which the images of a given path are searched."""
-    if is_folder(given) and not is_ome_zarr(given):
+    if is_plain_folder(given):
         return given
     root = given.parent
     # The last real folder before the wildcards: results mirror the folders below it.
