@@ -94,7 +94,9 @@ def modest_viewer(monkeypatch: pytest.MonkeyPatch) -> Any:
     """
     from napari.components import ViewerModel
     from napari.utils._proxies import PublicOnlyProxy
+    from npe2 import PluginManager
 
+    PluginManager.instance().discover()  # as a window does: napari's own readers are plugins too
     monkeypatch.setenv("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "True")
     return PublicOnlyProxy(ViewerModel())
 

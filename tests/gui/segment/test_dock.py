@@ -71,6 +71,14 @@ def press_run(qtbot, dock: SegmentDock) -> None:
     qtbot.waitUntil(lambda: not dock.job_panel.is_running)
 
 
+def segment_in_window(qtbot, viewer, pixels) -> SegmentDock:
+    """Open the dock in a napari window, and segment an image there."""
+    dock = open_dock(viewer)
+    viewer.add_image(pixels, name="DAPI")
+    press_run(qtbot, dock)
+    return dock
+
+
 def rest(qtbot, dock: SegmentDock) -> None:
     qtbot.waitUntil(lambda: not dock.session.shown.is_busy, timeout=LONG)
 
@@ -400,9 +408,7 @@ def test_the_result_leads_on_with_its_labels_and_to_a_folder_with_its_settings(
     qtbot, make_napari_viewer_proxy, pixels
 ) -> None:
     viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer)
-    viewer.add_image(pixels, name="DAPI")
-    press_run(qtbot, dock)
+    dock = segment_in_window(qtbot, viewer, pixels)
     dock.result_panel.thresholds.sliders["min_size"].slider.setValue(300)
     rest(qtbot, dock)
     [labels] = labels_of(viewer)
@@ -424,9 +430,7 @@ def test_the_result_leads_on_with_its_labels_and_to_a_folder_with_its_settings(
 
 def test_the_result_survives_the_dock_with_its_sliders(qtbot, make_napari_viewer_proxy, pixels) -> None:
     viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer)
-    viewer.add_image(pixels, name="DAPI")
-    press_run(qtbot, dock)
+    dock = segment_in_window(qtbot, viewer, pixels)
     dock.result_panel.thresholds.sliders["min_size"].slider.setValue(300)
     rest(qtbot, dock)
     count = dock.session.live.result.count
@@ -448,9 +452,7 @@ def test_a_menu_that_opens_the_dock_again_and_segments_shows_the_result_in_it(
     qtbot, make_napari_viewer_proxy, pixels
 ) -> None:
     viewer = make_napari_viewer_proxy(show=True)
-    dock = open_dock(viewer)
-    viewer.add_image(pixels, name="DAPI")
-    press_run(qtbot, dock)
+    dock = segment_in_window(qtbot, viewer, pixels)
     viewer.window.remove_dock_widget(dock)
     viewer.layers.remove("DAPI labels")
     viewer.layers.selection.active = viewer.layers["DAPI"]

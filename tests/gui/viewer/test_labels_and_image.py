@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import tifffile
 from napari.layers import Image, Labels
-from npe2 import PluginManager
 
 from napari_unet_nuclei.core.errors import ImageShapeError
 from napari_unet_nuclei.core.progress import Silent
@@ -90,7 +89,6 @@ def test_a_palette_is_measured_by_its_colours_though_napari_shows_its_indices(mo
     table = np.zeros((3, 256), np.uint16)
     table[:, :4] = np.array([[200, 10, 90], [20, 180, 40], [7, 8, 150], [99, 98, 3]]).T * 257
     tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=table)
-    PluginManager.instance().discover()  # as a window does, for napari's own reader
     [layer] = modest_viewer.open(tmp_path / "a.tif", plugin="napari")
     assert layer.data.shape == (20, 30)
     means = measured(Labels(PLANE), layer)[["a_red_mean", "a_green_mean", "a_blue_mean"]].iloc[0]
