@@ -341,6 +341,14 @@ class TrainSettings(Settings):
     learning_rate: float = number(0.002, "Maximum learning rate.", ge=1e-6, le=1.0, step=0.0001)
     weight_decay: float = number(0.0001, "Strength of the pull of the weights towards zero.", ge=0, le=1, step=0.0001)
     augmentation: float = number(1.0, "Strength of the augmentation; 0 only flips and rotates.", ge=0, le=1, step=0.1)
+    microscope: float = number(
+        1.0,
+        "Strength of what another microscope would change (warp, brightness, blur, noise), relative to that of the "
+        "augmentation. Stains vary as they do.",
+        ge=0,
+        le=1,
+        step=0.05,
+    )
     layers: Literal["all", "decoder", "heads"] = choice(
         "all", "Layers that are trained; the others keep the weights of the model that training starts from."
     )

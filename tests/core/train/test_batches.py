@@ -5,11 +5,13 @@ import os
 from dataclasses import replace
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 
 from napari_unet_nuclei.core.train.batches import BatchSource, batch_workers
 from napari_unet_nuclei.core.train.instances import InstanceTask
+from napari_unet_nuclei.core.train.samples import Sample
 from tests.helpers.small_run import CARD, SETTINGS, sample
 from tests.helpers.tiny import FLOAT32
 
@@ -29,6 +31,18 @@ def test_the_same_step_gives_the_same_batch_in_any_order(source):
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1].distance, again[1].distance)
     assert first[0].shape == (2, 1, 32, 32)
+
+
+def test_without_another_microscope_pixels_are_those_of_no_augmentation_while_stains_still_vary():
+    stained = replace(sample(0), kind="brightfield", picture=np.full((3, 64, 64), 150, np.uint8))
+    card = CARD.model_copy(update={"inputs": ("nuclei",)})
+
+    def pixels(drawn: Sample, **given: float) -> torch.Tensor:
+        return BatchSource([drawn], InstanceTask(card), SETTINGS.changed(**given), FLOAT32).batch(5)[0]
+
+    assert torch.equal(pixels(sample(0), microscope=0.0), pixels(sample(0), augmentation=0.0))
+    assert not torch.equal(pixels(sample(0), microscope=0.1), pixels(sample(0), augmentation=0.0))
+    assert not torch.equal(pixels(stained, microscope=0.0), pixels(stained, augmentation=0.0))
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=can_fork)])

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_unet_nuclei.core.errors import ModelFileError
 from napari_unet_nuclei.core.files.atomic import atomic
@@ -21,6 +21,8 @@ from napari_unet_nuclei.core.model.unet import UNet
 
 FIRST_WEIGHTS = "encoder.0.first.convolution.weight"
 """The only tensor whose shape depends on the number of input channels."""
+
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -114,24 +116,69 @@ def _check_hash(path: Path, card: ModelCard) -> None:
 def start_from(model: Model, architecture: Architecture) -> UNet:
     """Return a network in evaluation mode that gives the same output as ``model`` if all its input channels are equal.
 
-    With the same number of channels, the weights are copied. Otherwise the filters of the first convolution are summed
-    over its channels, repeated for every new channel and divided by their number, as Carreira and Zisserman 2017 (*Quo
-    vadis, action recognition?*, CVPR) inflate the filters of images to videos.
+    With another number of input channels, the filters of the first convolution are summed over its channels, repeated
+    for every new channel and divided by their number, as Carreira and Zisserman 2017 (*Quo vadis, action
+    recognition?*, CVPR) inflate the filters of images to videos. With one pooling more, the new deepest level has
+    random weights and no effect until training gives it one, as Chen, Goodfellow and Shlens 2016 (*Net2Net*, ICLR)
+    deepen a network.
 
-    Raise ModelFileError if the architectures differ in anything but ``in_channels``.
+    Raise ModelFileError if the architectures differ in anything else.
     """
     own = model.card.trainable
-    if own.model_copy(update={"in_channels": architecture.in_channels}) != architecture:
+    deeper = architecture.depth == own.depth + 1
+    if architecture != own.model_copy(update={"in_channels": architecture.in_channels, "depth": own.depth + deeper}):
         raise ModelFileError(
             f"The network of '{model.card.name}' differs in architecture from the one to be trained, so training "
-            "cannot start from it. Leave out the options that change the network, or the model to start from."
+            "cannot start from it. Leave out the options that change the network, or the model to start from. It may "
+            "have one pooling more (--depth), and other input channels."
         )
-    wanted = architecture.in_channels
     weights = dict(model.unet.state_dict())
-    if wanted != own.in_channels:
+    if architecture.in_channels != own.in_channels:
         # With a space-to-depth stem every channel has several inputs, one after the other.
         of_one = sum(weights[FIRST_WEIGHTS].chunk(own.in_channels, dim=1))
-        weights[FIRST_WEIGHTS] = torch.cat([of_one] * wanted, dim=1) / wanted
+        weights[FIRST_WEIGHTS] = torch.cat([of_one] * architecture.in_channels, dim=1) / architecture.in_channels
     network = UNet(architecture)
+    if deeper:
+        weights = network.state_dict() | weights | _passing(weights, own.depth, network)
     network.load_state_dict(weights)
     return network.eval()
+
+
+def _passing(weights: Weights, level: int, network: UNet) -> Weights:
+    """Return weights with which a level's decoder passes on what its encoder found, and ignores what is below."""
+    passing: Weights = {}
+    for part in ("first", "second"):
+        convolution, norm = f"decoder.{level}.{part}.convolution", f"decoder.{level}.{part}.norm"
+        kernel = torch.zeros_like(network.state_dict()[f"{convolution}.weight"])
+        # The skip connection comes first among the inputs.
+        for channel in range(len(kernel)):
+            kernel[channel, channel, 1, 1] = 1.0
+        passing[f"{convolution}.weight"] = kernel
+        if network.architecture.normalisation == "none":
+            passing[f"{convolution}.bias"] = torch.zeros(len(kernel))
+            continue
+        # In training, batch norm uses the statistics of the batch. It passes on what has those that it restores itself,
+        # so these are set to what is expected of the encoder, whose last batch norm says it.
+        mean, variance = rectified(
+            weights[f"encoder.{level}.second.norm.bias"], weights[f"encoder.{level}.second.norm.weight"]
+        )
+        passing |= {f"{norm}.running_mean": mean, f"{norm}.running_var": variance}
+        passing |= {f"{norm}.bias": mean, f"{norm}.weight": (variance + nn.BatchNorm2d(1).eps).sqrt()}
+    return passing
+
+
+def rectified(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of max(x, 0) for normally distributed x, all Tensors of one shape.
+
+    Examples
+    --------
+    >>> mean, variance = rectified(torch.zeros(1), torch.ones(1))
+    >>> round(float(mean), 3), round(float(variance), 3)
+    (0.399, 0.341)
+    """
+    spread = deviation.abs().clamp(min=1e-6)
+    standard = torch.distributions.Normal(0.0, 1.0)
+    above, density = standard.cdf(mean / spread), standard.log_prob(mean / spread).exp()
+    average = mean * above + spread * density
+    square = (mean**2 + spread**2) * above + mean * spread * density
+    return average, (square - average**2).clamp(min=0)

@@ -44,7 +44,7 @@ class BatchSource(Dataset[Prepared]):
         self.settings = settings
         self.device = device
         self.weights = sampling_weights(samples)
-        self.augmentation = task.augmentation(settings.augmentation)
+        self.augmentation = task.augmentation(settings.augmentation * settings.microscope)
 
     def __getitem__(self, step: int) -> Prepared:
         """Cut and warp the crops of a step; they depend on the step alone, so a run can be resumed anywhere."""
