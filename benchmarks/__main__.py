@@ -14,6 +14,7 @@ NAMES = (
     "inputs",
     "ceiling",
     "engine",
+    "reading",
     "memory",
     "startup",
     "slider",
