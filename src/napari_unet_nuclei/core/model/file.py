@@ -129,8 +129,8 @@ def start_from(model: Model, architecture: Architecture) -> UNet:
     if architecture != own.model_copy(update={"in_channels": architecture.in_channels, "depth": own.depth + deeper}):
         raise ModelFileError(
             f"The network of '{model.card.name}' differs in architecture from the one to be trained, so training "
-            "cannot start from it. Leave out the options that change the network, or the model to start from. It may "
-            "have one pooling more (--depth), and other input channels."
+            "cannot start from it. Leave out the options that change the network, or the model to start from. One "
+            "pooling more and other input channels are allowed."
         )
     weights = dict(model.unet.state_dict())
     if architecture.in_channels != own.in_channels:
