@@ -343,8 +343,8 @@ class TrainSettings(Settings):
     augmentation: float = number(1.0, "Strength of the augmentation; 0 only flips and rotates.", ge=0, le=1, step=0.1)
     microscope: float = number(
         1.0,
-        "Strength of what another microscope would change (warp, brightness, blur, noise), relative to that of the "
-        "augmentation. Stains vary as they do.",
+        "Strength of what another microscope changes (warp, brightness, blur, noise), as a share of the augmentation; "
+        "stains keep all of it.",
         ge=0,
         le=1,
         step=0.05,
@@ -354,6 +354,12 @@ class TrainSettings(Settings):
     )
     seed: int = number(0, "Random seed. The same seed and thread count reproduce a run.", ge=0, le=2**31 - 1)
     device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N, xpu, xpu:N or mps.")
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> TrainSettings:
+        if self.augmentation == 0 and self.microscope != 1:
+            raise ValueError("'microscope' has no effect without augmentation: leave it out, or raise 'augmentation'")
+        return self
 
     @property
     def step_limit(self) -> float:
