@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from benchmarks.table import Table
 
 RUNS = 7
 """Pairs of runs; the medians count."""
+
+
+Drawn = tuple[np.ndarray, str]
+"""An image with its axes."""
 
 
 def measure() -> Table:
@@ -42,48 +47,49 @@ def reading_figures(name: str) -> dict[str, Any]:
     """Seconds of a run that is told how to read a picture, and of one that finds it out."""
     import torch
 
-    from napari_unet_nuclei import segment
+    from napari_unet_nuclei import load_model, segment
     from napari_unet_nuclei.core.image.axes import ImageSource
-    from napari_unet_nuclei.core.image.kind import NetworkInputs, possible_looks
+    from napari_unet_nuclei.core.image.kind import possible_looks
     from napari_unet_nuclei.core.image.sample import PlaneSample
-    from napari_unet_nuclei.core.model.card import INSTANCE_INPUTS
 
     torch.set_num_threads(1)
-    image, axes = PICTURES[name]()
-    given: dict[str, Any] = {"kind": "brightfield" if name in STAINED else "fluorescence"}
-    if name == TWO_COLOURS:
-        given["channel"] = NUCLEI
-    plane = PlaneSample(ImageSource(image, axes), (), (0, PIECE, 0, PIECE))
-    looks = possible_looks(plane, inputs=NetworkInputs(INSTANCE_INPUTS, len(INSTANCE_INPUTS)))
-    times: dict[str, list[float]] = {"given": [], "found": []}
+    draw, given = PICTURES[name]
+    image, axes = draw()
+    looks = possible_looks(PlaneSample.whole(ImageSource(image, axes)), inputs=load_model().card.network_inputs)
+    told, found = [], []
     for run in range(RUNS + 1):
-        for way, settings in (("given", given), ("found", {})):
+        for times, settings in ((told, given), (found, {})):
             start = time.process_time()
             segment(image, axes=axes, **settings)
-            if run:  # the first loads the model
-                times[way].append(time.process_time() - start)
-    medians = {way: statistics.median(values) for way, values in times.items()}
-    share = statistics.median(1 - told / found for told, found in zip(*times.values(), strict=True))
-    return {**medians, "share": max(share, 0.0), "readings": len(looks)}
+            if run:  # the first one warms up
+                times.append(time.process_time() - start)
+    return {
+        "given": statistics.median(told),
+        "found": statistics.median(found),
+        "share": statistics.median(1 - one / other for one, other in zip(told, found, strict=True)),
+        "readings": len(looks),
+    }
 
 
 def light() -> np.ndarray:
     """Return a megapixel of nuclei, (Y, X) float32 from 0 to about 1."""
+    from napari_unet_nuclei.core.image.normalise import intensity_range
+
     image = field(1).astype(np.float32)
-    return (image - image.min()) / np.float32(np.percentile(image, 99.8) - image.min())
+    return intensity_range(image).normalise(image)
 
 
-def grey() -> tuple[np.ndarray, str]:
+def grey() -> Drawn:
     """Nuclei on a dark background."""
     return field(1), "YX"
 
 
-def doubtful() -> tuple[np.ndarray, str]:
+def doubtful() -> Drawn:
     """Nuclei in haze that grows across the picture, so that the background is neither dark nor bright."""
     return np.clip(8 + 120 * (light() + np.linspace(0, 1, PIECE, dtype=np.float32)), 0, 255).astype(np.uint8), "YX"
 
 
-def two_colours() -> tuple[np.ndarray, str]:
+def two_colours() -> Drawn:
     """Nuclei in blue, and the bodies of their cells in green."""
     nuclei = light()
     bodies = 1.5 * gaussian_filter(nuclei, DIAMETER / 3)
@@ -91,21 +97,17 @@ def two_colours() -> tuple[np.ndarray, str]:
     return np.clip(8 + 220 * picture, 0, 255).astype(np.uint8), "YXS"
 
 
-def brown() -> tuple[np.ndarray, str]:
+def brown() -> Drawn:
     """Immunohistochemistry with brown nuclei."""
     from napari_unet_nuclei.core.samples.synthetic import immunohistochemistry
 
     return immunohistochemistry(shape=(PIECE, PIECE), diameter=DIAMETER, count=900).image, "YXS"
 
 
-TWO_COLOURS, NUCLEI = "fluorescence, two lit colours", 2
-"""The picture with a choice of colours, and the channel in it that has the nuclei."""
-
-PICTURES = {
-    "grey fluorescence": grey,
-    "grey, doubtful": doubtful,
-    TWO_COLOURS: two_colours,
-    "immunohistochemistry": brown,
+PICTURES: dict[str, tuple[Callable[[], Drawn], dict[str, Any]]] = {
+    "grey fluorescence": (grey, {"kind": "fluorescence"}),
+    "grey, doubtful": (doubtful, {"kind": "fluorescence"}),
+    "fluorescence, two lit colours": (two_colours, {"kind": "fluorescence", "channel": 2}),
+    "immunohistochemistry": (brown, {"kind": "brightfield"}),
 }
-
-STAINED = ("immunohistochemistry",)
+"""What draws each picture, and the settings that say how it is read."""

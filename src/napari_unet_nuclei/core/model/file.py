@@ -149,10 +149,8 @@ def _passing(weights: Weights, level: int, network: UNet) -> Weights:
     passing: Weights = {}
     for part in ("first", "second"):
         convolution, norm = f"decoder.{level}.{part}.convolution", f"decoder.{level}.{part}.norm"
-        kernel = torch.zeros_like(network.state_dict()[f"{convolution}.weight"])
-        # The skip connection comes first among the inputs.
-        for channel in range(len(kernel)):
-            kernel[channel, channel, 1, 1] = 1.0
+        # Output n is input n alone; the skip connection comes first among the inputs.
+        kernel = nn.init.dirac_(torch.empty_like(network.state_dict()[f"{convolution}.weight"]))
         passing[f"{convolution}.weight"] = kernel
         if network.architecture.normalisation == "none":
             passing[f"{convolution}.bias"] = torch.zeros(len(kernel))
