@@ -9,7 +9,7 @@ import torch
 
 from napari_unet_nuclei.core.errors import ModelFileError, NoSamplesError
 from napari_unet_nuclei.core.finetune import finetune_model as module
-from napari_unet_nuclei.core.finetune.before_after import SURER, Judge, choose, mix
+from napari_unet_nuclei.core.finetune.before_after import Judge, choose, mix
 from napari_unet_nuclei.core.finetune.finetune_model import (
     FEWEST_STEPS,
     LEAST_EPOCHS,
@@ -25,6 +25,7 @@ from napari_unet_nuclei.core.finetune.finetune_model import (
 )
 from napari_unet_nuclei.core.finetune.report import figures
 from napari_unet_nuclei.core.labels.reviewed import trusted
+from napari_unet_nuclei.core.labels.score import FEATURES, Scoring
 from napari_unet_nuclei.core.model.card import DataSource, ModelCard, Thresholds, TrainingRecord
 from napari_unet_nuclei.core.model.file import Model, read_model, save_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
@@ -217,15 +218,30 @@ def test_thresholds_and_sizes_are_learnt_for_each_kind_of_images():
         assert sorted(card.for_kind(kind).taught) == sorted(sizes)
 
 
-def test_what_was_learnt_by_both_models_is_not_taken_for_what_is_surely_found(monkeypatch):
-    """Networks are surer of crops that they have learnt from, so their certainty is not asked of other images."""
+def test_a_score_is_calibrated_for_each_kind_and_its_thresholds_stay(monkeypatch):
+    """Thirteen coefficients and four thresholds fitted to a few crops would do worse than those of the old model."""
+    score = Scoring(FEATURES, *((value,) * len(FEATURES) for value in (0.0, 1.0, 0.5)), intercept=0.0)
+    calibrated = []
+    monkeypatch.setattr(
+        "napari_unet_nuclei.core.finetune.before_after.calibrate_score",
+        lambda samples, _, card, old: calibrated.append({one.kind for one in samples}) or old.calibrated(0.5, 1.0),
+    )
+    stained = [replace(sample(seed), kind="brightfield") for seed in (1, 2)]
+    old = Model(base().card.model_copy(update={"score": score, "thresholds": Thresholds(score=0.6)}), base().network)
+    card = choose(Judge(old, stained[:1], [sample(0)], stained[1:], FLOAT32), old, 1.0, Silent()).model.card
+    assert calibrated[:2] == [{"brightfield"}, {"fluorescence"}]
+    for kind in ("fluorescence", "brightfield"):
+        assert card.for_kind(kind).score == score.calibrated(0.5, 1.0)
+        assert card.for_kind(kind).thresholds == Thresholds(score=0.6)
+
+
+def test_without_coefficients_the_thresholds_are_fitted_and_certainty_stays(monkeypatch):
     found = Thresholds(foreground=0.6, score=0.8)
     monkeypatch.setattr("napari_unet_nuclei.core.finetune.before_after.fit_thresholds", lambda *given: found)
     stained = [replace(sample(seed), kind="brightfield") for seed in (1, 2)]
-    judge = Judge(base(), stained[:1], [sample(0)], stained[1:], FLOAT32)
-    card = choose(judge, base(), 1.0, Silent()).model.card
-    assert card.for_kind("fluorescence").thresholds.score == pytest.approx(0.8 - SURER)
-    assert card.for_kind("brightfield").thresholds == found
+    card = choose(Judge(base(), stained[:1], [sample(0)], stained[1:], FLOAT32), base(), 1.0, Silent()).model.card
+    for kind in ("fluorescence", "brightfield"):
+        assert (card.for_kind(kind).thresholds, card.for_kind(kind).score) == (found, None)
 
 
 def test_mixtures_lie_between_old_and_new():

@@ -14,6 +14,7 @@ from napari_unet_nuclei.core.train import fit_thresholds, fitting
 from napari_unet_nuclei.core.train.fitting import (
     area_under_curve,
     augmented,
+    calibrate_score,
     calibration_error,
     candidate_features,
     finish_model,
@@ -27,6 +28,7 @@ from tests.helpers.small_run import sample
 from tests.helpers.tiny import FLOAT32, tiny_model
 
 CARD = ModelCard(name="m")
+STALE = Scoring(FEATURES, *((value,) * len(FEATURES) for value in (0.0, 1.0, 0.5)), intercept=0.0)
 
 
 def chances(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -53,16 +55,6 @@ def test_heavier_candidates_count_more():
     assert heavy.weights == pytest.approx(twice.weights, abs=1e-4)
 
 
-def test_few_candidates_leave_the_coefficients_near_those_of_before():
-    features, right = chances(20_000)
-    start = fit_logistic(features, right, np.ones(len(right)))
-    again = fit_logistic(features[:30], ~right[:30], np.ones(30), start)
-    assert again.means == start.means
-    assert np.abs(np.subtract(again.weights, start.weights)).max() < 3
-    fresh = fit_logistic(features[:30], ~right[:30], np.ones(30))
-    assert fresh.weights[0] < again.weights[0]
-
-
 def test_what_the_network_doubts_has_a_lower_score():
     samples, predictions = examples(faint=4)
     samples, predictions = 6 * samples, 6 * predictions
@@ -75,15 +67,37 @@ def test_what_the_network_doubts_has_a_lower_score():
 def test_too_few_wrong_ones_teach_nothing():
     samples, predictions = examples()
     assert fit_score(samples, predictions, CARD) is None
-    features, right = chances(100)
-    start = fit_logistic(features, right, np.ones(100))
-    assert fit_score(samples, predictions, CARD, start) is start
+    assert calibrate_score(samples, predictions, CARD, STALE) is STALE
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (0.4, -1.5), (2.5, 0.7)])
+def test_calibration_finds_how_far_odds_are_off_and_keeps_the_order(monkeypatch, slope, shift):
+    features, right = chances(20_000)
+    true = fit_logistic(features, right, np.ones(len(right)))
+    off = true.calibrated(1 / slope, -shift / slope)
+    monkeypatch.setattr(fitting, "candidate_features", lambda *given: (features, right, [""] * len(right)))
+    again = calibrate_score([], [], CARD, off)
+    assert again.log_odds(features) == pytest.approx(true.log_odds(features), abs=0.15)
+    assert np.array_equal(np.argsort(again.log_odds(features[:500])), np.argsort(off.log_odds(features[:500])))
+
+
+def test_what_contradicts_a_score_or_is_little_hardly_changes_it(monkeypatch):
+    features, right = chances(20_000)
+    true = fit_logistic(features, right, np.ones(len(right)))
+    # Without a prior, nuclei that all fit a score would make it infinitely sure.
+    certain = np.argsort(-np.abs(true.log_odds(features)))[:2000:50]
+    given = (features[certain], true.log_odds(features[certain]) > 0, [""] * len(certain))
+    monkeypatch.setattr(fitting, "FEWEST", 5)
+    monkeypatch.setattr(fitting, "candidate_features", lambda *_: given)
+    assert calibrate_score([], [], CARD, true).weights == pytest.approx(true.weights, rel=0.3, abs=1e-5)
+    monkeypatch.setattr(fitting, "candidate_features", lambda *_: (features, ~right, [""] * len(right)))
+    assert calibrate_score([], [], CARD, true) is true
 
 
 def test_each_data_set_weighs_alike(monkeypatch):
     given = {}
     monkeypatch.setattr(fitting, "FEWEST", 0)
-    monkeypatch.setattr(fitting, "fit_logistic", lambda features, right, weights, start: given.update(weights=weights))
+    monkeypatch.setattr(fitting, "fit_logistic", lambda features, right, weights: given.update(weights=weights))
     samples, predictions = examples(faint=4)
     sets = [replace(one, dataset=name) for one, name in zip(samples, "aab", strict=True)]
     fit_score(sets, predictions, CARD)
@@ -108,9 +122,6 @@ def test_the_area_under_the_curve_counts_pairs():
     assert area_under_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
     assert area_under_curve(np.array([0.5, 0.5]), np.array([False, True])) == 0.5
     assert np.isnan(area_under_curve(np.array([0.5]), np.array([True])))
-
-
-STALE = Scoring(FEATURES, *((value,) * len(FEATURES) for value in (0.0, 1.0, 0.5)), intercept=0.0)
 
 
 @pytest.fixture

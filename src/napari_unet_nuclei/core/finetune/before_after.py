@@ -1,7 +1,7 @@
 """Compare the old model with mixtures of old and new weights on held-out nuclei, and choose the mixture to keep.
 
-``python -m benchmarks.finetuning`` measures what other values of FORGOTTEN, SURER, SHARES and DECODINGS gain on images
-of the corrected kind and lose on others; docs/finetune.md has its figures with these values.
+``python -m benchmarks.finetuning`` measures what other values of FORGOTTEN, SHARES and DECODINGS gain on images of
+the corrected kind and lose on others; docs/finetune.md has its figures with these values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from napari_unet_nuclei.core.progress import Progress, Share, Silent, with_share
 from napari_unet_nuclei.core.quantity import quantity
 from napari_unet_nuclei.core.segment.predict import Prediction
 from napari_unet_nuclei.core.train.fit_thresholds import fit_thresholds
-from napari_unet_nuclei.core.train.fitting import fit_score
+from napari_unet_nuclei.core.train.fitting import calibrate_score
 from napari_unet_nuclei.core.train.samples import Sample
 from napari_unet_nuclei.core.train.validate import decoded, in_reviewed, predict_samples
 from napari_unet_nuclei.core.types import Labels
@@ -36,16 +36,13 @@ FORGOTTEN = 0.04
 """AP at IoU 0.5 that the new model may lose on rehearsed crops of the old model's kind; above the largest loss in the
 benchmark, 0.036."""
 
-SURER = 0.03
-"""Excess of the mean foreground probability on rehearsed crops, which both models know, over images that neither has
-seen. If that probability is the score, the threshold fitted to these crops is lowered by as much."""
-
 SHARES = (1.0, 0.5)
 """Mixtures to try, as fractions of the largest share of new weights: all of it, and a fallback if that forgets too
 much, or if the corrections were few or unusual."""
 
 DECODINGS = tuple(product((0.45, 0.55, 0.65), (0.25, 0.4, 0.5)))
-"""Foreground thresholds and notch depths to try for each mixture; a coarse grid, as a person is waiting."""
+"""Foreground thresholds and notch depths to try for each mixture of a model without coefficients of a score; a coarse
+grid, as a person is waiting."""
 
 DRAWS = 2000
 CONFIDENCE = 0.9
@@ -259,7 +256,7 @@ class Judge:
 
 
 def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Mixture:
-    """Choose between mixtures of old and new weights, each with thresholds fitted to it and the card of ``new``.
+    """Choose between mixtures of old and new weights, each with a score that suits it and the card of ``new``.
 
     ``strength`` is the largest share of new weights.
     """
@@ -278,24 +275,24 @@ def choose(judge: Judge, new: Model, strength: float, progress: Progress) -> Mix
 
 
 def _fitted(card: ModelCard, judge: Judge, predictions: Sequence[Prediction], progress: Progress) -> ModelCard:
-    """Fit score and thresholds for each kind of image: after a short training a network is surer of one of them."""
+    """Calibrate the score for each kind of image: after a short training a network is less sure of one of them.
+
+    The thresholds stay, since a calibrated score means the same as before. Without coefficients the score is the mean
+    foreground probability, which cannot be calibrated; then the thresholds are fitted.
+    """
     unseen = judge.unseen
     kinds = sorted({sample.kind for sample in unseen})
     for kind, fitting in with_shares(kinds, progress):
-        # All unseen samples of a kind together: thresholds would overfit a handful of held-out nuclei.
+        # All unseen samples of a kind together: a handful of held-out nuclei would be overfitted.
         pairs = [(one, two) for one, two in zip(unseen, predictions, strict=True) if one.kind == kind]
         samples, predicted = zip(*pairs, strict=True)
         known = card.for_kind(kind)
-        # Towards the old coefficients: these samples alone are too few for thirteen of them.
-        score = fit_score(samples, predicted, known, known.score)
-        if score is not None and known.score is None:
-            # The old threshold was on the mean foreground probability, which is not comparable with a score.
-            known = known.model_copy(update={"thresholds": known.thresholds.model_copy(update={"score": 0.0})})
-        known = known.model_copy(update={"score": score})
-        thresholds = fit_thresholds(samples, predicted, known, fitting, DECODINGS)
-        if judge.old and kind == card.image_kind and score is None:
-            thresholds = thresholds.model_copy(update={"score": max(thresholds.score - SURER, 0.0)})
-        card = card.fitted(kind, thresholds=thresholds, score=score)
+        if known.score is None:
+            thresholds = fit_thresholds(samples, predicted, known, fitting, DECODINGS)
+            card = card.fitted(kind, thresholds=thresholds)
+        else:
+            score = calibrate_score(samples, predicted, known, known.score)
+            card = card.fitted(kind, thresholds=known.thresholds, score=score)
     return card
 
 

@@ -8,7 +8,7 @@ segmented in blocks gets the same scores as one segmented whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,14 +81,22 @@ class Scoring:
         if not np.isfinite([*self.means, *self.scales, *self.weights, self.intercept]).all() or min(self.scales) <= 0:
             raise ValueError("the coefficients of a score must be finite, and its scales above 0")
 
-    def of(self, features: Features) -> NDArray[np.float64]:
-        """Return the probability that each nucleus is right, given all its `FEATURES`."""
+    def log_odds(self, features: Features) -> NDArray[np.float64]:
+        """Return the log odds that each nucleus is right, given all its `FEATURES`."""
         odds = np.full(len(features), self.intercept)
         # One feature at a time: a matrix product rounds differently with another number of nuclei, as in blocks.
         for name, mean, scale, weight in zip(self.features, self.means, self.scales, self.weights, strict=True):
             odds += weight * ((features[:, FEATURES.index(name)] - mean) / scale)
-        odds = np.clip(odds, -30, 30)  # beyond that the probability no longer changes, and exp would overflow
-        return np.asarray(1 / (1 + np.exp(-odds)), np.float64)
+        return np.asarray(np.clip(odds, -30, 30))  # beyond that the probability no longer changes, and exp overflows
+
+    def of(self, features: Features) -> NDArray[np.float64]:
+        """Return the probability that each nucleus is right, given all its `FEATURES`."""
+        return np.asarray(1 / (1 + np.exp(-self.log_odds(features))), np.float64)
+
+    def calibrated(self, slope: float, shift: float) -> Scoring:
+        """Return a score whose log odds are ``slope`` times these plus ``shift``."""
+        weights = tuple(round(weight * slope, 6) for weight in self.weights)
+        return replace(self, weights=weights, intercept=round(self.intercept * slope + shift, 6))
 
 
 @dataclass(frozen=True)

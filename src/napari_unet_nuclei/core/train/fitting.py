@@ -115,23 +115,43 @@ def _fitted_to_kind(
     return card.fitted(kind, score=score, thresholds=thresholds)
 
 
-def fit_score(
-    samples: Sequence[Sample],
-    predictions: Sequence[Prediction],
-    card: ModelCard,
-    start: Scoring | None = None,
-) -> Scoring | None:
+def fit_score(samples: Sequence[Sample], predictions: Sequence[Prediction], card: ModelCard) -> Scoring | None:
     """Fit the coefficients of the score to predicted nuclei of labelled images; data sets count equally.
 
-    The fit is regularised towards ``start``, or zero; ``start`` is returned if right or wrong nuclei are too few.
+    Returns None if right or wrong nuclei are too few.
     """
     features, right, names = candidate_features(samples, predictions, card)
-    if min(np.count_nonzero(right), np.count_nonzero(~right)) < FEWEST:
-        return start
+    return fit_logistic(features, right, _weights(names)) if _suffice(right) else None
+
+
+def calibrate_score(
+    samples: Sequence[Sample], predictions: Sequence[Prediction], card: ModelCard, score: Scoring
+) -> Scoring:
+    """Fit slope and shift of the log odds of a score to predicted nuclei of other images, or after further training.
+
+    After Platt (1999), *Probabilistic outputs for support vector machines*. The order of the nuclei stays: two numbers
+    can be learnt from few images, whereas new coefficients of all features would order nuclei worse than the old ones.
+    The score is returned as it is if right or wrong nuclei are too few.
+    """
+    features, right, names = candidate_features(samples, predictions, card)
+    if not _suffice(right):
+        return score
+    table = np.column_stack([score.log_odds(features), np.ones(len(features))])
+    slope, shift = logistic_regression(table, right, _weights(names), np.array([1.0, 0.0]), np.full(2, PENALTY))
+    # A slope below 0 would prefer what the score doubts: then these images say nothing about it.
+    return score.calibrated(float(slope), float(shift)) if slope > 0 else score
+
+
+def _suffice(right: NDArray[np.bool_]) -> bool:
+    """Tell whether there are enough right and wrong nuclei to fit a score to."""
+    return bool(min(np.count_nonzero(right), np.count_nonzero(~right)) >= FEWEST)
+
+
+def _weights(names: Sequence[str]) -> NDArray[np.float64]:
+    """Weigh nuclei, given the data set of each, so that the sets count equally."""
     sizes = Counter(names)
     # They sum to the number of nuclei, as if all weighed 1, so that PENALTY keeps its meaning.
-    weights = np.array([len(names) / len(sizes) / sizes[name] for name in names])
-    return fit_logistic(features, right, weights, start)
+    return np.array([len(names) / len(sizes) / sizes[name] for name in names])
 
 
 def candidate_features(
@@ -154,39 +174,43 @@ def candidate_features(
     return np.concatenate(features), np.concatenate(right), names
 
 
-def fit_logistic(
-    features: Features, right: NDArray[np.bool_], weights: NDArray[np.float64], start: Scoring | None = None
-) -> Scoring:
-    """Fit a regularised logistic regression by Newton's method; the means and scales of ``start`` are kept."""
-    if start is None or start.features != FEATURES:
-        means = np.average(features, axis=0, weights=weights)
-        spread = np.sqrt(np.average((features - means) ** 2, axis=0, weights=weights))
-        # A constant feature, as "touches edge" in large images, must not divide by zero.
-        scales = np.where(spread > 1e-4, spread, 1.0)
-        prior = np.zeros(len(FEATURES) + 1)
-    else:
-        means, scales = np.array(start.means), np.array(start.scales)
-        prior = np.array([*start.weights, start.intercept])
-    # The last column is the intercept.
+def fit_logistic(features: Features, right: NDArray[np.bool_], weights: NDArray[np.float64]) -> Scoring:
+    """Fit a score, a regularised logistic regression on standardised features."""
+    means = np.average(features, axis=0, weights=weights)
+    spread = np.sqrt(np.average((features - means) ** 2, axis=0, weights=weights))
+    # A constant feature, as "touches edge" in large images, must not divide by zero.
+    scales = np.where(spread > 1e-4, spread, 1.0)
+    # The last column is the intercept, and left free: the share of right nuclei is whatever the data say.
     table = np.column_stack([(features - means) / scales, np.ones(len(features))])
-    penalty = np.full(len(prior), PENALTY)
-    if start is None:
-        penalty[-1] = 1e-9  # leave the intercept free: the share of right nuclei is whatever the data say
-    found = prior.copy()
+    penalty = np.append(np.full(len(FEATURES), PENALTY), 1e-9)
+    found = logistic_regression(table, right, weights, np.zeros(len(penalty)), penalty)
+    means_, scales_, weights_ = (
+        tuple(round(float(one), 6) for one in values) for values in (means, scales, found[:-1])
+    )
+    return Scoring(FEATURES, means_, scales_, weights_, round(float(found[-1]), 6))
+
+
+def logistic_regression(
+    table: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Fit one coefficient per column by Newton's method; ``penalty`` weighs their squared distances from ``prior``."""
+    # From even odds, where the curvature is largest: from far off, a step of plain Newton may overshoot.
+    found = np.zeros(len(prior))
     for _ in range(ITERATIONS):
-        # Clipped as in `Scoring.of`: exp would overflow.
+        # Clipped as in `Scoring`: exp would overflow.
         chance = 1 / (1 + np.exp(-np.clip(table @ found, -30, 30)))
-        # The loss is convex and the penalty makes its Hessian positive definite, so plain Newton steps converge.
+        # The loss is convex, and the penalty makes its Hessian positive definite.
         gradient = table.T @ (weights * (chance - right)) + penalty * (found - prior)
         hessian = (table * (weights * chance * (1 - chance))[:, None]).T @ table + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient)
         found -= step
         if np.abs(step).max() < 1e-8:
             break
-    means_, scales_, weights_ = (
-        tuple(round(float(one), 6) for one in values) for values in (means, scales, found[:-1])
-    )
-    return Scoring(FEATURES, means_, scales_, weights_, round(float(found[-1]), 6))
+    return found
 
 
 def augmented(samples: Sequence[Sample], runner: NetworkRunner, progress: Progress, seed: int = 0) -> list[Predicted]:
