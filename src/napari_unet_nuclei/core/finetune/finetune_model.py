@@ -303,7 +303,7 @@ class Rehearsal:
     """
 
     training: tuple[Sample, ...] = ()  # crops to train on
-    # Of other images, not trained on: they measure forgetting, and thresholds are fitted to them.
+    # Of other images, not trained on: they measure forgetting, and scores are calibrated on them.
     validation: tuple[Sample, ...] = ()
     sources: tuple[DataSource, ...] = ()  # their credits
 
