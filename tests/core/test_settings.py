@@ -142,9 +142,3 @@ def test_a_projection_contradicts_other_planes():
     assert SegmentSettings().changed(projection="maximum").planes == "maximum"
     with pytest.raises(SettingsError, match="contradicts"):
         SegmentSettings().changed(projection="maximum", planes="joined")
-
-
-def test_what_a_microscope_changes_is_a_share_of_an_augmentation_that_there_is():
-    with pytest.raises(SettingsError, match="'microscope' has no effect without augmentation"):
-        TrainSettings().changed(augmentation=0.0, microscope=0.25)
-    assert TrainSettings().changed(augmentation=0.5, microscope=0.25).microscope == 0.25

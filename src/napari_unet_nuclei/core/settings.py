@@ -355,12 +355,6 @@ class TrainSettings(Settings):
     seed: int = number(0, "Random seed. The same seed and thread count reproduce a run.", ge=0, le=2**31 - 1)
     device: str = choice("auto", "Device to train on: auto, cpu, cuda, cuda:N, xpu, xpu:N or mps.")
 
-    @model_validator(mode="after")
-    def _has_effect(self) -> TrainSettings:
-        if self.augmentation == 0 and self.microscope != 1:
-            raise ValueError("'microscope' has no effect without augmentation: leave it out, or raise 'augmentation'")
-        return self
-
     @property
     def step_limit(self) -> float:
         """Optimiser steps after which the training ends; infinite where only time ends it."""

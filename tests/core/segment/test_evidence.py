@@ -9,6 +9,7 @@ from napari_unet_nuclei.core.image.axes import ImageSource
 from napari_unet_nuclei.core.image.kind import possible_looks
 from napari_unet_nuclei.core.image.plane import PlaneLook
 from napari_unet_nuclei.core.image.sample import PlaneSample
+from napari_unet_nuclei.core.labels.metrics.comparison import compare_labels
 from napari_unet_nuclei.core.model.device import choose_device
 from napari_unet_nuclei.core.model.registry import load_model
 from napari_unet_nuclei.core.progress import Cancelled, Silent
@@ -92,6 +93,13 @@ def test_dab_counts_in_nuclei_and_not_round_them(runner, dab, name, diameter):
     image = immunohistochemistry(dab, shape=(320, 320), diameter=diameter, count=int(40_000 / diameter**2)).image
     assert choose(runner, image, "YXS").look.name == name
     assert f"Read as dark nuclei on bright, stained with {name}." in segment(image, axes="YXS", device="cpu").notices
+
+
+@pytest.mark.parametrize(("diameter", "seed"), [(18.0, 2), (26.0, 2), (26.0, 4), (40.0, 5)])
+def test_brown_nuclei_are_found_where_the_windows_show_few_of_them(diameter, seed):
+    sample = immunohistochemistry("nuclei", seed, (512, 512), diameter, int(80_000 / diameter**2))
+    result = segment(sample.image, axes="YXS", device="cpu")
+    assert compare_labels(sample.labels, result.labels).scores.average_precision[0] > 0.95
 
 
 def test_the_size_that_the_chosen_reading_showed_is_not_estimated_again(runner, monkeypatch):

@@ -134,6 +134,11 @@ def test_cancelling_leaves_no_model(dataset, report):
         ({"name": "mine.pt"}, OutputFileError, "must end in"),
         ({"class_names": ("a", "a")}, SettingsError, "different names"),
         ({"resume": True}, OutputFileError, "no .* to resume from"),
+        (
+            {"settings": SETTINGS.changed(augmentation=0.0, microscope=0.25)},
+            SettingsError,
+            "'microscope' has no effect without augmentation",
+        ),
     ],
 )
 def test_what_cannot_become_a_model_is_refused_before_anything_is_read(dataset, changes, error, told):

@@ -302,6 +302,8 @@ def _check_effects(request: TrainRequest) -> None:
             f"Layers '{request.settings.layers}' alone are trained of a model that was trained before: give that as "
             "base, or leave the layers out."
         )
+    if request.settings.augmentation == 0 and request.settings.microscope != 1:
+        raise SettingsError("'microscope' has no effect without augmentation: leave it out, or raise 'augmentation'.")
     if request.task == "instances" and (request.class_names or request.coding != ClassCoding()):
         raise SettingsError("Class names, and how labels encode classes, have an effect on the task semantic alone.")
     if request.channel and (request.task == "semantic" or request.in_channels > 1):
