@@ -139,6 +139,7 @@ def take_correct_picture(viewer: napari.Viewer, folder: Path) -> None:
         wait_until(lambda: True)
         viewer.window.screenshot(folder / "correct.png", canvas_only=False)
         viewer.window.remove_dock_widget("all")
+        viewer.reset_view()  # the pictures that follow show the whole image
 
 
 def take_evaluate_picture(viewer: napari.Viewer, folder: Path) -> None:
