@@ -288,11 +288,9 @@ def _fitted(card: ModelCard, judge: Judge, predictions: Sequence[Prediction], pr
         samples, predicted = zip(*pairs, strict=True)
         known = card.for_kind(kind)
         if known.score is None:
-            thresholds = fit_thresholds(samples, predicted, known, fitting, DECODINGS)
-            card = card.fitted(kind, thresholds=thresholds)
+            card = card.fitted(kind, thresholds=fit_thresholds(samples, predicted, known, fitting, DECODINGS))
         else:
-            score = calibrate_score(samples, predicted, known, known.score)
-            card = card.fitted(kind, thresholds=known.thresholds, score=score)
+            card = card.fitted(kind, score=calibrate_score(samples, predicted, known, known.score))
     return card
 
 

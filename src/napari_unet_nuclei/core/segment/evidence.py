@@ -182,9 +182,9 @@ def _areas(labels: Labels) -> NDArray[np.int64]:
 def _of_one_kind(readings: Sequence[_Judged]) -> _Judged:
     """Choose among readings of one kind of image, the likeliest first: colours or stains."""
     most = max(one.evidence for one in readings)
-    as_good = AS_GOOD[readings[0].chosen.look.kind]
-    best = next(one for one in readings if one.evidence >= as_good * most)
-    if best.chosen.look.kind == "fluorescence":
+    kind = readings[0].chosen.look.kind
+    best = next(one for one in readings if one.evidence >= AS_GOOD[kind] * most)
+    if kind == "fluorescence":
         # Dyes of the whole cell show bodies that look like large nuclei.
         inner = (one for one in readings if one.evidence >= FEWER * most and one.lies_within(best))
         best = next(inner, best)
